@@ -4,7 +4,8 @@ set -euo pipefail
 
 usage() {
     cat <<'TEXT'
-usage: contrib/install.sh [--model NAME] [--cpu|--cuda] [--media] [--fallback ENGINE]... [--no-start]
+usage: contrib/install.sh [--model NAME] [--cpu|--cuda] [--vulkan] [--openvino] [--tensorrt-rtx] [--media]
+                          [--fallback ENGINE]... [--no-start]
 
 Installs this checkout for the current user only. Run it again to upgrade; your settings are kept:
   ~/.local/share/coldvoxd/venv        Python environment with the daemon and its dependencies
@@ -17,7 +18,11 @@ listed with their reasons and installed with sudo; if sudo cannot be used, the c
 
   --model NAME  write this model into the settings; `mini` is bundled and meant for testing
   --cuda        also install NVIDIA's CUDA libraries; the default if an NVIDIA driver is loaded
-  --cpu         do not install them, and add the sandboxing for machines without a GPU to the service
+  --vulkan      also install the WebGPU execution provider, for AMD and Intel GPUs: any with a Vulkan driver
+  --openvino    also install Intel's execution provider, for its CPUs, GPUs and neural processors
+  --tensorrt-rtx  also install NVIDIA's execution provider for RTX GPUs
+                later runs keep these three; contrib/docs/models.md says how they are used
+  --cpu         install none of them, and add the sandboxing for machines without a GPU to the service
   --media       also install PyAV, so that coldvoxctl transcribes M4A, MP4, WebM and other recordings; later runs keep it
   --fallback    also install a fallback engine, whisper or vosk, for the setting `fallback`; later runs keep it
   --no-start    install everything, but start nothing
@@ -27,6 +32,7 @@ TEXT
 }
 
 model='' cpu=() start=yes cuda=no media=no engines=()
+plugins=() # extras that install execution providers
 [[ ! -e /dev/nvidiactl ]] || cuda=yes
 while (($#)); do
     case $1 in
@@ -35,6 +41,7 @@ while (($#)); do
         model=$2 && shift
         ;;
     --cpu) cpu=(--cpu) cuda=no ;;
+    --vulkan | --openvino | --tensorrt-rtx) plugins+=("${1#--}") ;;
     --cuda) cuda=yes ;;
     --media) media=yes ;;
     --fallback)
@@ -47,6 +54,8 @@ while (($#)); do
     esac
     shift
 done
+
+((${#cpu[@]} == 0 || ${#plugins[@]} == 0)) || { usage >&2 && exit 64; }
 
 # shellcheck source=contrib/dev/setup.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/dev/setup.sh"
@@ -114,6 +123,27 @@ has_package() { # has_package NAME: whether the environment of an earlier run ha
     compgen -G "$venv/lib/python3.*/site-packages/$1-*.dist-info" >/dev/null
 }
 
+keep_plugins() { # add the plugin providers of an earlier run, unless the CPU alone is wanted
+    local extra module
+    ((${#cpu[@]} == 0)) || return 0
+    for extra in vulkan:webgpu openvino:openvino tensorrt-rtx:nv_tensorrt_rtx; do
+        module=onnxruntime_ep_${extra#*:}
+        ! compgen -G "$venv/lib/python3.*/site-packages/$module/__init__.py" >/dev/null || plugins+=("${extra%:*}")
+    done
+}
+
+propose_plugin() { # name the option for a GPU that nothing installed here uses
+    local vendor vendors=
+    ((${#cpu[@]} == 0 && ${#plugins[@]} == 0)) || return 0
+    for vendor in /sys/class/drm/*/device/vendor; do
+        [[ ! -r $vendor ]] || vendors+=" $(<"$vendor")"
+    done
+    case $vendors in
+    *0x1002*) tell "this machine has an AMD GPU: --vulkan would install what recognition on it needs, 16 MB" ;;
+    *0x8086*) tell "this machine has an Intel GPU: --vulkan or --openvino would install what recognition on it needs, 16 or 53 MB" ;;
+    esac
+}
+
 install_environment() {
     local what="$root" extras=()
     grep -q '^fetch = ' "$root/pyproject.toml" && extras+=(fetch)
@@ -126,6 +156,9 @@ install_environment() {
         extras+=(cuda)
         tell "including NVIDIA's CUDA libraries, about 2 GB, for this machine's GPU"
     fi
+    keep_plugins # before the environment is created again
+    propose_plugin
+    extras+=("${plugins[@]}")
     if [[ $media == yes ]]; then
         extras+=(media)
         tell "including PyAV with ffmpeg's libraries, for recordings in other formats"

@@ -127,6 +127,14 @@ class Engine1(ServiceInterface):
         return self._property("Provider")
 
     @dbus_property(access=_READ)
+    def ProviderDevice(self) -> "s":
+        return self._property("ProviderDevice")
+
+    @dbus_property(access=_READ)
+    def ProviderNote(self) -> "s":
+        return self._property("ProviderNote")
+
+    @dbus_property(access=_READ)
     def AvailableProviders(self) -> "as":
         return self._property("AvailableProviders")
 

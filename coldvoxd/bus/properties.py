@@ -38,6 +38,8 @@ class Properties:
             "Precision": engine.precision,
             "ExecutionProvider": engine.provider,
             "Provider": short_name(engine.provider),
+            "ProviderDevice": bus_text(engine.choice.device),
+            "ProviderNote": bus_text(engine.choice.note),
             "AvailableProviders": list(engine.available_providers),
             "UsableProviders": list(engine.usable_providers),
             **self.problems(),

@@ -203,8 +203,8 @@ The exit code is 1 if there are problems.
 """
 
 STATUS_JSON = """\
-With --json, the fields state, session, model, precision, execution_provider, provider, available_providers,
-usable_providers, problems, degraded, capabilities, languages, progress, last_error, awaiting_restart and version, and for the
+With --json, the fields state, session, model, precision, execution_provider, provider, provider_device, provider_note,
+available_providers, usable_providers, problems, degraded, capabilities, languages, progress, last_error, awaiting_restart and version, and for the
 microphone device, selection, open, policy, muted and problem. They have the meaning of the bus properties.
 """
 

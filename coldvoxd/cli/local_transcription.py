@@ -1,6 +1,7 @@
 """The command transcribe with --local: recognition in this process."""
 
 import math
+import time
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,8 +31,9 @@ from coldvoxd.media.pieces import Piece
 from coldvoxd.models import find_model
 from coldvoxd.models.catalog import max_utterance_s
 from coldvoxd.models.directories import shortened
+from coldvoxd.models.provider_trials import stored_trials
 from coldvoxd.models.seam_method import seam_method_of
-from coldvoxd.native.providers import AUTO, CPU, likely_accelerator
+from coldvoxd.native.providers import AUTO, CPU, CUDA, likely_accelerators
 from coldvoxd.vad.silero import SileroDetector
 
 if TYPE_CHECKING:
@@ -134,10 +136,20 @@ def _open_recognizer(name: str, precision: Precision, model: ModelSettings, outp
     if model.provider != AUTO:
         return opened(model.provider)
     try:
-        return opened(likely_accelerator() or CPU)
+        return opened(_automatic(model.accelerator_min_speedup))
     except ProviderUnavailable as fault:
         output.warning(f"using the CPU: {fault}")
         return opened(CPU)
+
+
+def _automatic(min_speedup: float) -> str:
+    """The provider that `auto` means here: the daemon's choice, if it has tried; otherwise CUDA, or the CPU."""
+    stored = {trial.provider: trial for trial in reversed(list(stored_trials(time.time())))}
+    for name in likely_accelerators():
+        trial = stored.get(name)
+        if name == CUDA if trial is None else trial.is_fast_enough(min_speedup):
+            return name
+    return CPU
 
 
 def _as_from_the_daemon(error: ColdvoxError) -> ColdvoxError:

@@ -142,7 +142,8 @@ def _for_people(status: dict[str, Any], output: Output) -> str:
         ("engine", _other_engine(status)),
         ("model", f"{status['Model']} ({status['Precision']})" if status["Model"] else "none loaded"),
         ("languages", ", ".join(status.get("Languages", ()))),
-        ("provider", status["ExecutionProvider"] or "none open"),
+        ("provider", _provider(status)),
+        ("", status.get("ProviderNote", "")),
         ("available", ", ".join(status["AvailableProviders"]) or "unknown"),
         ("usable", ", ".join(status.get("UsableProviders", ()))),
         ("microphone", _microphone(status)),
@@ -162,6 +163,11 @@ def _other_engine(status: dict[str, Any]) -> str:
     """Return the fallback engine that recognizes; empty for Parakeet, and for daemons of earlier versions."""
     engine = str(status.get("Engine", ""))
     return f"{engine}, the fallback" if engine not in {"", PARAKEET} else ""
+
+
+def _provider(status: dict[str, Any]) -> str:
+    name, device = status["ExecutionProvider"] or "none open", status.get("ProviderDevice", "")
+    return f"{name}, {device}" if device else name
 
 
 def _microphone(status: dict[str, Any]) -> str:

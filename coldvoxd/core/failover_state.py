@@ -81,7 +81,7 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class CpuWanted:
-    """The settings ask for the CPU alone, or this machine has no accelerator."""
+    """The settings ask for the CPU alone, this machine has no accelerator, or `auto` found none that is faster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,8 +224,8 @@ def step(state: FailoverState, event: Event) -> tuple[FailoverState, tuple[Effec
                 state, phase=Phase.ON_ACCELERATOR, reason=Reason.NONE, covered=Reason.NONE, on_accelerator_since_s=now_s
             )
             return in_use, (UseAccelerator(),)
-        case Phase.STARTING, CpuWanted():
-            return replace(state, phase=Phase.CPU_ONLY), (UseCpu(),)
+        case Phase.STARTING | Phase.PROBING, CpuWanted():
+            return replace(state, phase=Phase.CPU_ONLY, reason=Reason.NONE, covered=Reason.NONE), (UseCpu(),)
         case Phase.ON_CPU, ProbeDue() if not state.gpu_unhealthy:
             return replace(state, phase=Phase.PROBING), (Probe(),)
         case Phase.ON_CPU | Phase.CPU_ONLY | Phase.RELEASED, ProbeDue():

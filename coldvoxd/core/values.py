@@ -299,6 +299,16 @@ class ModelFiles:
 
 
 @dataclass(frozen=True, slots=True)
+class ProviderChoice:
+    """On which device the accelerator computes, and why `auto` chose what it did."""
+
+    device: str = ""
+    """Name of the accelerator's device while it is in use; empty for the CPU, and if nothing names it."""
+    note: str = ""
+    """A sentence on what `auto` chose and why; empty if nothing had to be chosen."""
+
+
+@dataclass(frozen=True, slots=True)
 class EngineStatus:
     """What the recognition engine actually runs."""
 
@@ -308,7 +318,7 @@ class EngineStatus:
     provider: str = ""
     """First active provider of the open session, such as `CPUExecutionProvider`; empty while none is open."""
     available_providers: tuple[str, ...] = ()
-    """Short names, best first: those that the installed ONNX Runtime was built with."""
+    """Short names, best first: those that the installed ONNX Runtime was built with, and those of installed plugins."""
     usable_providers: tuple[str, ...] = ()
     """Short names, best first: those on which the model was opened and tested successfully."""
     degraded: str = ""
@@ -321,6 +331,7 @@ class EngineStatus:
     """Number of mel bins of the model; 0 if none has been opened yet."""
     covered: str = ""
     """The accelerator's problem code that `degraded` hides, if both hold; otherwise empty."""
+    choice: ProviderChoice = ProviderChoice()
     wrong_on_cpu: bool = False
     """Whether the CPU recognized the golden clip wrongly after the model was loaded."""
     languages: tuple[str, ...] = ()

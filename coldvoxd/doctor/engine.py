@@ -1,13 +1,17 @@
 """Checks ONNX Runtime and the execution provider that a real session gets."""
 
+import contextlib
 import importlib.metadata
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from coldvoxd import settings_file
 from coldvoxd.core.errors import ColdvoxError, ProviderUnavailable, SettingsError
+from coldvoxd.core.settings import ModelSettings
 from coldvoxd.doctor.finding import Doing, Finding, fail, ok, warn
 from coldvoxd.doctor.software import INSTALL_AGAIN
+from coldvoxd.models.provider_trials import stored_trials
 
 LEAST = (1, 31)
 """Older versions hold the GIL while a session loads, which stops audio capture."""
@@ -26,11 +30,11 @@ def check() -> Iterator[Finding | Doing]:
         yield fail("engine", f"ONNX Runtime cannot be loaded: {error}", INSTALL_AGAIN)
         return
     offered = providers.available_providers()
-    yield ok("engine", f"ONNX Runtime was built with {', '.join(offered)}")
-    try:
-        wanted = settings_file.load().model.provider
-    except SettingsError:
-        wanted = providers.CPU  # the settings check reports it
+    yield ok("engine", f"ONNX Runtime offers {', '.join(offered)}")
+    settings = ModelSettings(provider=providers.CPU)  # if they are invalid, the settings check reports it
+    with contextlib.suppress(SettingsError):
+        settings = settings_file.load().model
+    wanted = settings.provider
     if wanted.startswith("virtual:"):
         yield warn(
             "provider",
@@ -39,8 +43,23 @@ def check() -> Iterator[Finding | Doing]:
         )
         wanted = providers.CPU
     elif wanted == AUTO:
-        wanted = providers.likely_accelerator() or providers.CPU
+        wanted, trials = _automatic(settings.accelerator_min_speedup, providers.likely_accelerators())
+        yield from trials
     yield from _sessions(list(dict.fromkeys((wanted, providers.CPU))))
+
+
+def _automatic(min_speedup: float, likely: Sequence[str]) -> tuple[str, list[Finding]]:
+    """The provider that `auto` tries or has chosen, and its stored trials: the daemon takes one for each model."""
+    stored = {trial.provider: trial for trial in reversed(list(stored_trials(time.time())))}
+    found = [
+        ok(
+            "auto",
+            f"{trial.told(min_speedup).rstrip('.')} ({time.strftime('%Y-%m-%d', time.localtime(trial.taken_s))})",
+        )
+        for trial in stored.values()
+    ]
+    untried = [name for name in likely if name not in stored or stored[name].is_fast_enough(min_speedup)]
+    return (untried[0] if untried else "cpu"), found
 
 
 def wheels(installed: dict[str, str]) -> Iterator[Finding]:
@@ -86,7 +105,8 @@ def _sessions(ladder: list[str]) -> Iterator[Finding | Doing]:
         except ColdvoxError as error:
             yield fail("provider", str(error), INSTALL_AGAIN)
             return
-        yield ok("provider", f"a session runs on {short_name(session.provider)}")
+        where = f", on {session.device}" if session.device else ""
+        yield ok("provider", f"a session runs on {short_name(session.provider)}{where}")
         session.close()
         return
     yield fail("provider", f"no session on {' or '.join(ladder)}", INSTALL_AGAIN)

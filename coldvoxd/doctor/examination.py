@@ -37,6 +37,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "software": Check("python", "coldvoxd.doctor.software", "check", 30),
         "engine": Check("engine", "coldvoxd.doctor.engine", "check", 60),
         "gpu": Check("gpu", "coldvoxd.doctor.gpu", "check", 30),
+        "accelerators": Check("accelerator", "coldvoxd.doctor.accelerators", "check", 60),
         "microphone": Check("microphone", "coldvoxd.doctor.microphone", "check", 20),
         "bus": Check("bus", "coldvoxd.doctor.desktop", "check", 30),
         "typing": Check("typing", "coldvoxd.doctor.typing", "check", 10),

@@ -39,7 +39,7 @@ def check(sysfs: Path = Path("/sys"), load: Callable[[str], Any] = ctypes.CDLL) 
     """Check the hardware, driver and libraries. `load` opens a shared library by name, or raises OSError."""
     gpus = hardware(sysfs)
     if not gpus:
-        yield ok("gpu", "no NVIDIA GPU; recognition runs on the CPU")
+        yield ok("gpu", "no NVIDIA GPU")
         return
     yield ok("gpu", f"NVIDIA hardware at {', '.join(gpus)}")
     yield from _driver(sysfs, load)

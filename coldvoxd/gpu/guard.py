@@ -7,6 +7,7 @@ from typing import Protocol
 
 from coldvoxd.core.failover_state import Demand, FaultClass, IdleTimeout, Reason, RecognitionNeeded
 from coldvoxd.core.metrics import GpuFigures
+from coldvoxd.core.provider_names import short_name
 from coldvoxd.core.recognition_state import RecognitionState
 from coldvoxd.core.settings import GpuSettings
 from coldvoxd.gpu.health import MIB, Effect, Verdict
@@ -14,7 +15,7 @@ from coldvoxd.gpu.monitor import GpuMonitor
 
 log = logging.getLogger(__name__)
 
-NVIDIA = frozenset({"cuda", "tensorrt", "nvtensorrtrtx"})
+NVIDIA = frozenset({"cuda", "tensorrt", "tensorrt-rtx"})
 """Execution providers that run on NVIDIA GPUs."""
 LONGEST_CHECK_S = 1.0
 """Greatest interval between two checks for an active session."""
@@ -103,7 +104,7 @@ class GpuGuard:
         state = self._recognition.state
         if not state.accelerator_name or state.suspended or (state.accelerator_released and not self._measuring):
             return False
-        return self._settings.watch == "always" or state.accelerator_name in NVIDIA
+        return self._settings.watch == "always" or short_name(state.accelerator_name) in NVIDIA
 
     def _on_health(self, effect: Effect) -> None:
         if self._recognition is not None:
@@ -161,4 +162,4 @@ class GpuGuard:
         """A CUDA context lasts until its process ends; where the driver doesn't report memory, assume one."""
         if self._kept_bytes is not None:
             return self._kept_bytes > 0
-        return self._recognition is not None and self._recognition.state.accelerator_name in NVIDIA
+        return self._recognition is not None and short_name(self._recognition.state.accelerator_name) in NVIDIA

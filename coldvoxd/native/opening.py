@@ -6,11 +6,21 @@ from pathlib import Path
 from typing import Any
 
 from coldvoxd.core.errors import ModelInvalid, ProviderUnavailable, ResourcesExhausted
-from coldvoxd.core.provider_names import short_name
+from coldvoxd.core.provider_names import device_name, short_name
 from coldvoxd.core.shortage import shortage
+from coldvoxd.native.device_choice import choose_nvidia, nvidia_version
 from coldvoxd.native.ort import FAILURES, FATAL, VERSION, first_line, onnxruntime
+from coldvoxd.native.plugins import is_plugin, plugin_device
 from coldvoxd.native.processor import physical_cores
-from coldvoxd.native.providers import CPU, CPU_PROVIDER, CUDA_PROVIDER, full_name, preload_cuda, remedy
+from coldvoxd.native.providers import (
+    CPU,
+    CPU_PROVIDER,
+    CUDA_PROVIDER,
+    TENSORRT_PROVIDER,
+    full_name,
+    preload_cuda,
+    remedy,
+)
 from coldvoxd.native.session import OrtSession, SessionChain
 
 OUTSIDE_BYTES = 65_536
@@ -19,6 +29,10 @@ LARGE_BYTES = 100_000_000
 """In a run of a graph with weights of this size its threads wait for each other a thousand times, for microseconds: sleeping
 meanwhile costs a tenth of the run. The run also fills hundreds of megabytes, which are kept for the next one. A small graph's
 run ends before either counts, and other programs want the cores and the memory too."""
+ProviderOptions = Sequence[tuple[str, Mapping[str, str]]]
+"""Full names of providers, each with its options."""
+_ARENAS = frozenset({CUDA_PROVIDER, TENSORRT_PROVIDER})
+"""Providers whose memory on the GPU is an arena of ONNX Runtime, which can be shrunk."""
 _WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 """Where the weights of a graph lie that is opened from memory."""
 
@@ -57,13 +71,15 @@ def open_session(
     threads: int = 0,
     packed: bool = True,
     provider_options: Mapping[str, str] | None = None,
+    behind: ProviderOptions = (),
     content: bytes | None = None,
     prepared: bool = False,
     weights: Path | None = None,
 ) -> OrtSession:
     """Open a graph on the provider asked for, and on no other.
 
-    `provider` is a short or a full name. `packed` False opens faster and in less memory, and runs slower: see
+    `provider` is a short or a full name, and may name a device. `behind` are providers, with their options, that compute what
+    the first one cannot; the CPU is always the last of them. `packed` False opens faster and in less memory, and runs slower: see
     `session_options`. `content` is the graph where it differs from the file's, with the file's own weights beside it.
     `prepared` says that `write_prepared` wrote the file: it needs no optimizing, and its packed weights are mapped.
     `weights` is their file, where it is not named after the graph.
@@ -73,8 +89,6 @@ def open_session(
     for that, and ProviderUnavailable where the session's first active provider is not `provider`.
     """
     asked = full_name(provider)
-    if asked == CUDA_PROVIDER:
-        preload_cuda()
     if not path.is_file():
         raise ModelInvalid(f"{path} is missing: download the model again")
     large = _bytes(path, weights) >= LARGE_BYTES
@@ -82,20 +96,61 @@ def open_session(
     options = session_options(threads, packed=packed, optimized=prepared, spinning=large and packed)
     if content is not None:
         options.add_session_config_entry(_WEIGHTS_FOLDER, str(path.parent))
-    source = str(path) if content is None else content
     try:
-        native = onnxruntime.InferenceSession(
-            source, options, providers=_providers(asked, provider_options), enable_fallback=False
-        )
+        device = use_device(provider, options, provider_options)
+    except ProviderUnavailable as error:
+        raise ProviderUnavailable(
+            f'{path.name} cannot be opened on {short_name(asked)}: {error}, or set `provider = "cpu"` under [model]'
+        ) from error
+    source = str(path) if content is None else content
+    providers = _providers(asked, provider_options, behind)
+    try:
+        native = onnxruntime.InferenceSession(source, options, providers=providers, enable_fallback=False)
     except FAILURES as error:
         raise _open_fault(path, asked, error) from error
-    opened = OrtSession(native, path, keeps_memory=large)
+    opened = OrtSession(native, path, keeps_memory=large, device=device, shrinks=asked in _ARENAS)
     if opened.provider != asked:
         raise ProviderUnavailable(
             f"{path.name} was to run on {short_name(asked)}, but ONNX Runtime would run it on "
             f"{short_name(opened.provider)}: {remedy(asked)}"
         )
     return opened
+
+
+def use_device(
+    provider: str, options: "onnxruntime.SessionOptions", provider_options: Mapping[str, str] | None = None
+) -> str:
+    """Choose the device of a provider, and return its name; empty for the CPU. Adds a plugin to the options of a session.
+
+    Raises ProviderUnavailable where there is no such device.
+    """
+    if is_plugin(provider):
+        try:
+            chosen = plugin_device(provider)
+            options.add_provider_for_devices(list(chosen.handles), dict(provider_options or {}))
+        except FAILURES as error:
+            raise ProviderUnavailable(f"ONNX Runtime reports {first_line(error)!r}") from error
+        return chosen.name
+    if full_name(provider) in _ARENAS:
+        described = choose_nvidia(device_name(provider))
+        preload_cuda()
+        return described
+    return ""
+
+
+def identify(provider: str) -> tuple[str, str]:
+    """The name of the device on which a session of this provider would run, and what a measurement on it is bound to.
+
+    Both are empty for the CPU and for a provider that names none. Blocks while drivers are loaded. Raises
+    ProviderUnavailable.
+    """
+    if is_plugin(provider):
+        chosen = plugin_device(provider)
+        return chosen.name, chosen.identity
+    if full_name(provider) in _ARENAS:
+        name = choose_nvidia(device_name(provider))
+        return name, f"{name} {nvidia_version()}"
+    return "", ""
 
 
 def open_chain(paths: Sequence[Path], open_piece: Callable[[Path], OrtSession]) -> OrtSession:
@@ -138,9 +193,14 @@ def write_prepared(
         raise ModelInvalid(f"{path} cannot be prepared by ONNX Runtime {VERSION} ({first_line(error)})") from error
 
 
-def _providers(asked: str, options: Mapping[str, str] | None) -> list[Any]:
-    """The provider with its options; beside an accelerator the CPU, which computes shapes for every accelerator."""
-    providers: list[Any] = [(asked, dict(options or {}))]
+def _providers(asked: str, options: Mapping[str, str] | None, behind: ProviderOptions) -> list[Any] | None:
+    """The provider with its options; beside an accelerator the CPU, which computes shapes for every accelerator.
+
+    None for a plugin, which `use_device` has added; ONNX Runtime adds the CPU to it.
+    """
+    if is_plugin(asked):
+        return None
+    providers: list[Any] = [(asked, dict(options or {})), *((name, dict(more)) for name, more in behind)]
     return providers if asked == CPU_PROVIDER else [*providers, CPU_PROVIDER]
 
 

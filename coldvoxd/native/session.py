@@ -16,6 +16,10 @@ from coldvoxd.native.ort import FAILURES, first_line, onnxruntime
 
 _TERMINATED = "due to terminate flag"
 """In ONNX Runtime's message about a run that was cancelled. A run that fails otherwise has failed, cancelled or not."""
+LONG_FEED_BYTES = 128 * 1200 * 4
+"""Size of the features of 12 s. An arena keeps what its longest run took; most utterances are shorter than this."""
+SHRINK = "memory.enable_memory_arena_shrinkage"
+"""Entry of a run's options: the devices whose arenas return their free memory after the run."""
 _DTYPES: Mapping[str, type[np.generic]] = {
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
@@ -48,14 +52,26 @@ class OrtSession:
     """An open ONNX Runtime session that names its real provider and raises coldvoxd's errors."""
 
     def __init__(
-        self, native_session: "onnxruntime.InferenceSession", path: Path, *, keeps_memory: bool = False
+        self,
+        native_session: "onnxruntime.InferenceSession",
+        path: Path,
+        *,
+        keeps_memory: bool = False,
+        device: str = "",
+        shrinks: bool = False,
     ) -> None:
-        """`keeps_memory` keeps the memory of a run for the next one, see `coldvoxd.native.malloc`."""
+        """`keeps_memory` keeps the memory of a run for the next one, see `coldvoxd.native.malloc`.
+
+        `device` is the name of the accelerator's device. `shrinks` says that its memory is an arena, which is returned to the
+        driver after a long run.
+        """
         self._native: onnxruntime.InferenceSession | None = native_session
         self._keeps_memory = keeps_memory
         self._bindings: list[tuple[Any, tuple[npt.NDArray[Any], ...]]] = []
         """Each with the arrays that it reads and writes, whose memory must stay valid until the binding is gone."""
+        self._shrinks = shrinks
         self.path = path
+        self.device = device
         self.provider: str = str(native_session.get_providers()[0])
         """First active execution provider, such as `CPUExecutionProvider`."""
         self.inputs: Mapping[str, TensorType] = {i.name: TensorType.of(i) for i in native_session.get_inputs()}
@@ -73,11 +89,12 @@ class OrtSession:
         if self._keeps_memory:
             keep_freed()
         try:
+            options = self.run_options(feeds)
             if stop is None:
-                results = native.run(list(outputs), dict(feeds))
+                results = native.run(list(outputs), dict(feeds), options)
             else:
                 stop.check()
-                options = onnxruntime.RunOptions()
+                options = options or onnxruntime.RunOptions()
                 with stop.heard_by(lambda: setattr(options, "terminate", True)):
                     results = native.run(list(outputs), dict(feeds), options)
         except FAILURES as error:
@@ -85,6 +102,14 @@ class OrtSession:
                 stop.check()
             raise self._fault(error) from error
         return [np.asarray(result) for result in results]
+
+    def run_options(self, feeds: Mapping[str, npt.NDArray[Any]]) -> "onnxruntime.RunOptions | None":
+        """Options of a run on `feeds`: after a long one an arena on a GPU is shrunk. None where there are none."""
+        if not self._shrinks or sum(array.nbytes for array in feeds.values()) < LONG_FEED_BYTES:
+            return None
+        options = onnxruntime.RunOptions()
+        options.add_run_config_entry(SHRINK, "gpu:0")
+        return options
 
     def bound(
         self, feeds: Mapping[str, npt.NDArray[Any]], results: Mapping[str, npt.NDArray[Any]]
@@ -135,6 +160,7 @@ class SessionChain(OrtSession):
         self._sessions = tuple(sessions)
         self.path = sessions[0].path
         self.provider = sessions[0].provider
+        self.device = sessions[0].device
         self.outputs = {name: kind for session in sessions for name, kind in session.outputs.items()}
         self.inputs = {
             name: kind for session in sessions for name, kind in session.inputs.items() if name not in self.outputs

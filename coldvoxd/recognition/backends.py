@@ -10,6 +10,7 @@ import numpy.typing as npt
 from coldvoxd.core.fallback import FallbackEngine
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.seams import SeamMethod
+from coldvoxd.recognition.auto_trial import AutoTrial
 from coldvoxd.recognition.cpu_standby import Readiness
 from coldvoxd.recognition.run_times import STANDARD, RunLimits
 
@@ -82,3 +83,9 @@ class Backends:
     """Maximum length in seconds of an utterance that the model recognizes without losing words."""
     fallback: FallbackBackend | None = None
     """Opened if `cpu` cannot be."""
+    device: Callable[[], str] = str
+    """Returns the name of the accelerator's device, empty if it is unknown."""
+    trial: AutoTrial | None = None
+    """With `auto`: the trial that decides between the accelerator and the CPU."""
+    following: "Backends | None" = None
+    """With `auto`: what is used instead if the accelerator cannot be used or is not faster than the CPU."""

@@ -18,11 +18,12 @@ from coldvoxd.core.errors import (
     shown,
 )
 from coldvoxd.core.metrics import Figures, GpuFigures, Metrics
-from coldvoxd.core.provider_names import short_name
+from coldvoxd.core.provider_names import device_name, short_name, with_device
 from coldvoxd.core.recognition_state import ChangeReason
-from coldvoxd.core.sentences import sentences
+from coldvoxd.core.sentences import sentence, sentences
 from coldvoxd.core.settings import Settings
 from coldvoxd.native.call_thread import CallThread
+from coldvoxd.native.plugins import is_plugin
 from coldvoxd.native.providers import AUTO, CPU, available_providers, full_name, likely_accelerator
 from coldvoxd.recognition.dispatcher import Dispatcher
 from coldvoxd.recognition.merged_calls import MergedCalls
@@ -83,6 +84,8 @@ class Engine:
         try:
             name = full_name(_resolved(provider))
         except ProviderUnavailable as error:
+            if is_plugin(provider):
+                raise InvalidOption(sentence(str(error))) from error
             if provider != self._settings.model.provider:  # the settings may name one that ONNX Runtime does not list
                 raise InvalidOption(
                     f"There is no execution provider {shown(provider)!r}. Available: "
@@ -90,7 +93,7 @@ class Engine:
                 ) from error
             name = ""
         else:
-            provider = provider if provider == AUTO else short_name(name)
+            provider = provider if provider == AUTO else with_device(short_name(name), device_name(provider))
         status = self._recognition.status
         if status.provider == name and _resolved(provider) == _resolved(self._provider) and not status.degraded:
             return

@@ -1,7 +1,7 @@
 """Finds the recognizers that the settings select and this machine provides, and opens them."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, partial
@@ -13,25 +13,30 @@ from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.provider_names import short_name
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.shortage import shortage
-from coldvoxd.core.values import EngineStatus, Precision
+from coldvoxd.core.values import EngineStatus, ModelFiles, Precision
 from coldvoxd.engines.parakeet import padding
 from coldvoxd.engines.parakeet.cuda_options import room_wanted
 from coldvoxd.engines.parakeet.opening import ResolvedModel, Wrap
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.engines.parakeet.staged import StagedRecognizer
 from coldvoxd.golden.clip import believed, clip, is_right
+from coldvoxd.golden.verdict_cache import verdict_path
 from coldvoxd.models import find_model
 from coldvoxd.models.catalog import max_utterance_s
 from coldvoxd.models.cpu_precision import SAME
 from coldvoxd.models.directories import shortened
+from coldvoxd.models.provider_trials import trial_path
 from coldvoxd.models.seam_method import seam_method_of
-from coldvoxd.native.providers import AUTO, CPU, CUDA, available_providers, likely_accelerator
+from coldvoxd.native.opening import identify
+from coldvoxd.native.ort import bound_to
+from coldvoxd.native.providers import AUTO, CPU, CUDA, available_providers, likely_accelerators
 from coldvoxd.native.session import OrtSession
+from coldvoxd.recognition.auto_trial import AutoTrial
 from coldvoxd.recognition.backends import Backends, CpuReference, Golden
 from coldvoxd.recognition.cpu_standby import Readiness
 from coldvoxd.recognition.fallback_backend import with_fallback
 from coldvoxd.recognition.model_resolver import resolve_files, resolve_on_accelerator, resolve_on_cpu
-from coldvoxd.recognition.worker import near_silence
+from coldvoxd.recognition.worker import LOAD_LIMIT_S, near_silence
 from coldvoxd.virtual.accelerator import VirtualAccelerator
 
 log = logging.getLogger(__name__)
@@ -48,12 +53,19 @@ class AcceleratorModel:
 
     def __init__(self, settings: ModelSettings) -> None:
         self.settings = settings
+        self.device = ""
+        """Name of the device on which the model was opened last; empty if nothing names it."""
         self._model: ResolvedModel | None = None
 
     def resolve(self) -> ResolvedModel:
         """Resolve the model for an opening that starts now. Raises ModelMissing or ModelInvalid."""
         self._model = resolve_on_accelerator(self.settings)
         return self._model
+
+    def noted(self, session: OrtSession) -> OrtSession:
+        """Take the device's name from a session, the encoder's first."""
+        self.device = self.device or session.device
+        return session
 
     def expected_texts(self) -> tuple[str, ...]:
         """Return the accepted texts of the golden clip for the weights that were opened last."""
@@ -62,10 +74,12 @@ class AcceleratorModel:
 
 def find_backends(
     settings: ModelSettings,
-    likely: Callable[[], str | None] = likely_accelerator,
+    likely: Callable[[], Sequence[str]] = likely_accelerators,
     free_bytes: Callable[[], int | None] = lambda: None,
 ) -> Backends:
     """Return the CPU backend, and the accelerator that the settings name or this machine has, if any.
+
+    `likely` returns those that `auto` tries, in this order.
 
     `free_bytes` is passed to `open_on_accelerator`, which runs on the accelerator's call thread.
     """
@@ -75,12 +89,11 @@ def find_backends(
 
 
 def _backends(
-    settings: ModelSettings, likely: Callable[[], str | None], free_bytes: Callable[[], int | None]
+    settings: ModelSettings, likely: Callable[[], Sequence[str]], free_bytes: Callable[[], int | None]
 ) -> Backends:
     precision = Precision.on_cpu(settings.precision)
-    name = settings.provider
-    if name == AUTO:
-        name = likely() or CPU
+    names = tuple(likely()) if settings.provider == AUTO else (settings.provider,)
+    name = names[0] if names else CPU
     seam_method = seam_method_of(settings.name)
     if name == CPU:
         return Backends(
@@ -100,19 +113,78 @@ def _backends(
         golden = Golden(clip(), model.expected_texts)
         opened = Backends(stand_in.open_on_cpu, stand_in.open, "virtual", golden, readiness, mapped)
         return replace(opened, model=shortened(settings.name), seam_method=seam_method)
-    model = AcceleratorModel(settings)
-    return Backends(
-        lambda: open_staged(settings, standby_precision),
-        lambda: open_on_accelerator(model, name, free_bytes),
-        name,
-        Golden(clip(), model.expected_texts),
-        readiness,
-        mapped,
-        padding.SECONDS,
-        shortened(settings.name),
+    cpu = StagedCpu(lambda: open_staged(settings, standby_precision))
+    on_cpu = Backends(
+        cpu.open,
+        readiness=readiness,
+        cpu_mapped=mapped,
+        lengths_s=padding.SECONDS,
+        model=shortened(settings.name),
         seam_method=seam_method,
         cpu_reference=_reference(settings),
     )
+    chosen: Backends | None = None
+    for each in reversed(names):
+        trial = cpu.settled if settings.provider == AUTO else None
+        chosen = replace(_with_accelerator(on_cpu, settings, each, free_bytes, trial), following=chosen)
+    return chosen or on_cpu
+
+
+def _with_accelerator(
+    on_cpu: Backends,
+    settings: ModelSettings,
+    name: str,
+    free_bytes: Callable[[], int | None],
+    cpu_settled: Callable[[], None] | None,
+) -> Backends:
+    """Return the backends with an accelerator. With `cpu_settled`, a trial decides whether it is faster than the CPU."""
+    model = AcceleratorModel(settings)
+
+    def open_accelerator() -> Recognizer:
+        return open_on_accelerator(model, name, free_bytes)
+
+    trial = None
+    opened: Callable[[], Recognizer] = open_accelerator
+    if cpu_settled is not None:
+        trial = AutoTrial(
+            name, settings.accelerator_min_speedup, lambda: trial_place(model.resolve().files, name), cpu_settled
+        )
+        opened = partial(trial.opened, open_accelerator)
+    return replace(
+        on_cpu,
+        accelerator=opened,
+        accelerator_name=name,
+        golden=Golden(clip(), model.expected_texts),
+        device=lambda: model.device,
+        trial=trial,
+    )
+
+
+def trial_place(files: ModelFiles, provider: str) -> tuple[str, Path | None]:
+    """Return the device of a provider, and the file for a trial of it with this model. Loads drivers, which may block.
+
+    The trial depends on the weights, their precision, the provider with its version, the device with its driver, ONNX
+    Runtime and the CPU. Raises ProviderUnavailable.
+    """
+    device, identity = identify(provider)
+    return device, trial_path(verdict_path(files).stem, files.precision, short_name(provider), identity, bound_to())
+
+
+class StagedCpu:
+    """Opens the CPU's recognizer, and knows when its second stage serves."""
+
+    def __init__(self, open_recognizer: Callable[[], Recognizer]) -> None:
+        self._open = open_recognizer
+        self._last: Recognizer | None = None
+
+    def open(self) -> Recognizer:
+        self._last = self._open()
+        return self._last
+
+    def settled(self) -> None:
+        """Return once the recognizer that was opened last serves at its full speed. Blocks."""
+        if isinstance(self._last, StagedRecognizer):
+            self._last.second_stage.wait(LOAD_LIMIT_S)
 
 
 def _reference(settings: ModelSettings) -> CpuReference:
@@ -157,7 +229,8 @@ def open_on_accelerator(
     if short_name(provider) == CUDA and (reason := room_wanted(files.precision, free_bytes())):
         raise ProviderUnavailable(reason)
     means = LanguageMeans(model.settings.language_means)
-    return ParakeetRecognizer.open(files, provider, model.settings.threads, language_means=means)
+    model.device = ""
+    return ParakeetRecognizer.open(files, provider, model.settings.threads, language_means=means, wrap=model.noted)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import replace
 
 from coldvoxd.core import failover_state
 from coldvoxd.core.failover_state import (
@@ -17,6 +17,7 @@ from coldvoxd.core.failover_state import (
     RecognitionNeeded,
 )
 from coldvoxd.core.metrics import Metrics
+from coldvoxd.core.provider_names import short_name
 from coldvoxd.core.recognition_state import (
     AcceleratorControl,
     ChangeReason,
@@ -24,19 +25,19 @@ from coldvoxd.core.recognition_state import (
     SystemResumed,
     SystemSuspending,
 )
-from coldvoxd.core.values import Hypothesis, Utterance
+from coldvoxd.core.values import Hypothesis, ProviderChoice, Utterance
 from coldvoxd.gpu import health
+from coldvoxd.recognition.accelerator import Accelerator, make_accelerator
+from coldvoxd.recognition.auto_trial import NotChosen
 from coldvoxd.recognition.backends import Backends
 from coldvoxd.recognition.cpu_standby import CpuStandby
-from coldvoxd.recognition.hedging import Hedging
-from coldvoxd.recognition.provider_probe import ProviderProbe, class_of_failure
+from coldvoxd.recognition.provider_probe import class_of_failure
 from coldvoxd.recognition.state_publisher import StatePublisher
-from coldvoxd.recognition.warmup import Warmup
 from coldvoxd.recognition.worker import RecognizerWorker
 
 log = logging.getLogger(__name__)
 
-CONTEXT_PROVIDERS = frozenset({"cuda", "tensorrt", "nvtensorrtrtx", "rocm", "migraphx", "virtual"})
+CONTEXT_PROVIDERS = frozenset({"cuda", "tensorrt", "tensorrt-rtx", "rocm", "migraphx", "virtual"})
 """Accelerators that keep a context for the life of the process; a system suspend may discard its memory."""
 CHECK_AT_START_S = 2.0
 """Seconds that the first probe waits for a GPU check. A GPU in a low-power state responds slowly."""
@@ -44,15 +45,6 @@ CHECK_BEFORE_RUN_S = 0.03
 """Seconds that a run waits for a GPU check. The check of a healthy GPU takes a millisecond."""
 
 AcceleratorEvent = AcceleratorControl | health.Effect
-
-
-@dataclass(frozen=True, slots=True)
-class Accelerator:
-    """An accelerator's recognizer, with its hedging and its probe."""
-
-    worker: RecognizerWorker
-    hedging: Hedging
-    probe: ProviderProbe
 
 
 class Failover:
@@ -76,7 +68,7 @@ class Failover:
         self._publisher = publisher
         self._metrics = metrics
         self._watch = watch
-        self._accelerator = self._make_accelerator(backends)
+        self._accelerator = self._made(backends)
         self._probing: asyncio.Task[None] | None = None
         self._pause: asyncio.TimerHandle | None = None
         self._touched = False
@@ -199,19 +191,14 @@ class Failover:
     def _name(self) -> str:
         return self._publisher.state.accelerator_name
 
-    def _make_accelerator(self, backends: Backends) -> Accelerator | None:
-        if backends.accelerator is None:
-            return None
-        worker = RecognizerWorker(backends.accelerator_name, backends.accelerator, backends.limits)
-        hedging = Hedging(
-            worker,
+    def _made(self, backends: Backends) -> Accelerator | None:
+        return make_accelerator(
+            backends,
             self._metrics,
             recognize_on_cpu=self._recognize_on_cpu,
             in_use=lambda: self._publisher.state.on_accelerator,
             report_fault=self.report_fault,
-            warmup=Warmup(worker, backends.lengths_s),
         )
-        return Accelerator(worker, hedging, ProviderProbe(worker, backends.golden, self._recognize_on_cpu))
 
     def _on_health(self, event: health.Effect) -> None:
         match event:
@@ -260,15 +247,22 @@ class Failover:
     def _use_accelerator(self) -> None:
         if self._accelerator is not None:
             self._accelerator.hedging.begin()
-            self._use(self._accelerator.worker, logging.INFO, ChangeReason.ACCELERATOR_READY)
+            choice = ProviderChoice(self._accelerator.device, self._accelerator.note)
+            self._use(self._accelerator.worker, logging.INFO, ChangeReason.ACCELERATOR_READY, choice)
         self._cpu.stand_by()
 
-    def _use(self, worker: RecognizerWorker | CpuStandby, level: int, reason: str) -> None:
-        if self._publisher.state.engine.is_fallback:
+    def _use(
+        self, worker: RecognizerWorker | CpuStandby, level: int, reason: str, choice: ProviderChoice | None = None
+    ) -> None:
+        engine = self._publisher.state.engine
+        if engine.is_fallback:
             return  # `worker` has no model yet
-        before = self._publisher.state.engine.provider
+        before = engine.provider
         self._publisher.update_engine(
-            provider=worker.provider, precision=worker.precision, degraded=self._state.reason.value
+            provider=worker.provider,
+            precision=worker.precision,
+            choice=choice or replace(engine.choice, device=""),
+            degraded=self._state.reason.value,
         )
         if before != worker.provider:
             log.log(level, "provider %s->%s reason=%s", before, worker.provider, reason)
@@ -290,7 +284,7 @@ class Failover:
 
     def _resume(self) -> None:
         if self._accelerator is not None:
-            self._step(failover_state.Resumed(stale=self._touched and self._name in CONTEXT_PROVIDERS))
+            self._step(failover_state.Resumed(stale=self._touched and short_name(self._name) in CONTEXT_PROVIDERS))
 
     def _probe_after(self, pause_s: float) -> None:
         log.info("%s will be retried in %.0f s", self._name, pause_s)
@@ -307,13 +301,20 @@ class Failover:
         began_s = asyncio.get_running_loop().time()
         try:
             await accelerator.probe.run()
+        except NotChosen as error:
+            accelerator.worker.drop()
+            self._try_following(accelerator, str(error))
+            return
         except Exception as error:  # noqa: BLE001 - any failure becomes an event of the table
             fault_class, reason = class_of_failure(error)
             self._touched = before or fault_class is not FaultClass.ABSENT
             log.warning("%s cannot be used (%s): %s", self._name, reason or fault_class, error)
             accelerator.worker.drop()
             self._note_unusable(fault_class, reason)
-            if self._state.phase in {Phase.STARTING, Phase.PROBING} or fault_class is FaultClass.STICKY:
+            if accelerator.backends.following is not None and fault_class in {FaultClass.ABSENT, FaultClass.UNHEALTHY}:
+                self._publisher.note_error(str(error))
+                self._try_following(accelerator, f"auto does not use {accelerator.worker.name}: {error}.")
+            elif self._state.phase in {Phase.STARTING, Phase.PROBING} or fault_class is FaultClass.STICKY:
                 self.report_fault(fault_class, reason, str(error))
             return
         self._metrics.accelerator_load_s = asyncio.get_running_loop().time() - began_s
@@ -322,6 +323,21 @@ class Failover:
             self._step(failover_state.Loaded(asyncio.get_running_loop().time()))
         else:
             accelerator.worker.drop()  # an event during the probe took the accelerator out of use
+
+    def _try_following(self, declined: Accelerator, note: str) -> None:
+        """Probe what `auto` tries after an accelerator that it does not use; without one, use the CPU and say why."""
+        if self._state.phase not in {Phase.STARTING, Phase.PROBING}:
+            return  # an event during the probe took the accelerator out of use
+        choice = self._publisher.state.engine.choice
+        self._publisher.update_engine(choice=replace(choice, note=f"{choice.note} {note}".strip()))
+        declined.worker.close()
+        following = declined.backends.following
+        self._accelerator = None if following is None else self._made(following)
+        self._publisher.update(accelerator_name="" if following is None else following.accelerator_name)
+        if self._accelerator is None:
+            self._step(failover_state.CpuWanted())
+        else:
+            self._begin_probe()
 
     def _note_unusable(self, fault_class: FaultClass, reason: Reason) -> None:
         """Mark the accelerator unusable after a fault that time does not clear, until a probe succeeds."""

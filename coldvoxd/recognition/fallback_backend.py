@@ -61,5 +61,5 @@ def _check_room(settings: ModelSettings, free_bytes: int | None) -> None:
 
 def weight_bytes(files: ModelFiles) -> int:
     """Return the bytes of a model's graphs and of the weights beside them. Raises OSError or ValueError."""
-    graphs = (files.encoder, files.decoder_joint)
+    graphs = (files.encoder, *files.decoder)
     return sum(graph.stat().st_size + sum(external_files(graph).values()) for graph in graphs)

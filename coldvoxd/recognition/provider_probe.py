@@ -7,6 +7,7 @@ from coldvoxd.core.errors import ColdvoxError, NotReady, ProviderFault, Recognit
 from coldvoxd.core.failover_state import FaultClass, Reason
 from coldvoxd.core.golden_verdict import agrees
 from coldvoxd.core.values import EndReason, Hypothesis, Utterance
+from coldvoxd.recognition.auto_trial import AutoTrial
 from coldvoxd.recognition.backends import Golden
 from coldvoxd.recognition.worker import LoadTooLong, RecognizerWorker, class_of
 
@@ -26,7 +27,8 @@ class NoReference(ProviderFault):
 class ProviderProbe:
     """Verifies one accelerator. Event loop only.
 
-    If no text of the golden clip is on record, the CPU recognizes the clip once.
+    If no text of the golden clip is on record, the CPU recognizes the clip once. With a `trial` the accelerator must also be
+    faster than the CPU.
     """
 
     def __init__(
@@ -34,17 +36,23 @@ class ProviderProbe:
         accelerator: RecognizerWorker,
         golden: Golden | None,
         recognize_on_cpu: Callable[[Utterance], Awaitable[Hypothesis]],
+        trial: AutoTrial | None = None,
     ) -> None:
+        self._trial = trial
         self._accelerator = accelerator
         self._golden = golden
         self._recognize_on_cpu = recognize_on_cpu
         self._cpu_text: str | None = None
 
     async def run(self) -> None:
-        """Load and verify the accelerator. Raises errors that `class_of_failure` classifies."""
-        await self._accelerator.open(self._accelerator.limits.accelerator_load_s)
-        if self._golden is not None:
-            await self._judge(self._golden)
+        """Load and verify the accelerator. Raises NotChosen, and errors that `class_of_failure` classifies."""
+        try:
+            await self._accelerator.open(self._accelerator.limits.accelerator_load_s)
+            if self._golden is not None:
+                await self._judge(self._golden)
+        finally:
+            if self._trial is not None:
+                self._trial.forget()
 
     async def _judge(self, golden: Golden) -> None:
         clip = Utterance(0, 0, 0, golden.clip, EndReason.STOP)
@@ -61,6 +69,15 @@ class ProviderProbe:
         self._accelerator.learn(run)
         if not agrees(hypothesis.text, expected):
             raise WrongOutput(f"{name} recognizes other words in the golden clip than the CPU")
+        if self._trial is not None:
+            await self._compare(self._trial, clip, limit_s)
+
+    async def _compare(self, trial: AutoTrial, clip: Utterance, limit_s: float) -> None:
+        try:
+            await trial.compare(self._accelerator, self._recognize_on_cpu, clip, limit_s)
+        except TimeoutError:
+            self._accelerator.abandon()
+            raise RunTooLong(f"the golden clip took longer than {limit_s:g} s on {self._accelerator.name}") from None
 
     async def _text_on_cpu(self, clip: Utterance) -> str:
         if self._cpu_text is None:

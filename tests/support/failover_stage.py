@@ -12,9 +12,9 @@ from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.values import EndReason, EngineStatus, Hypothesis, Precision, Utterance
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.models import find_model
+from coldvoxd.recognition.accelerator import Accelerator
 from coldvoxd.recognition.backends import Backends, Golden
 from coldvoxd.recognition.cpu_standby import Readiness
-from coldvoxd.recognition.failover import Accelerator
 from coldvoxd.recognition.run_times import STANDARD, RunLimits
 from coldvoxd.recognition.supervisor import Supervisor
 from coldvoxd.recognition.worker import RecognizerWorker

@@ -48,12 +48,15 @@ found = {
     "interfaces": ",".join(line.split(":")[0].strip() for line in open("/proc/self/net/dev") if ":" in line),
     "home": attempt((home / "x").write_text, ""),
     "state": attempt((home / ".local/state/coldvoxd/x").write_text, ""),
+    "models": attempt((home / ".cache/coldvoxd/x").write_text, ""),
+    "cache": attempt((home / ".cache/coldvoxd/accelerator/x").write_text, ""),
     "runtime": attempt((runtime / "x").write_text, ""),
     "own": attempt((runtime / os.environ["OWN"] / "x").write_text, ""),
     "tmp": "seen" if os.path.exists(os.environ["SEEN_BY_ALL"]) else "private",
     "tmp_write": attempt(tempfile.TemporaryFile, dir="/tmp"),
     "usr": attempt(pathlib.Path("/usr/share/x").write_text, ""),
     "devices": "seen" if os.path.exists("/dev/nvidia0") else "hidden",
+    "vulkan": "seen" if os.path.exists("/dev/dri/renderD128") and os.path.isdir("/usr/share") else "hidden",
     "privileges": status["NoNewPrivs"].strip(),
     "bounding": status["CapBnd"].strip().strip("0"),
     "effective": status["CapEff"].strip().strip("0"),
@@ -91,10 +94,11 @@ CONFINED = NOWHERE | {
     "interfaces": "lo",
 }
 """What none of the daemon, the typing client and the keys may do where the kernel allows user namespaces."""
-DESKTOP = {"devices": "hidden", "executable": "EPERM", "nice": "EPERM"}
+DESKTOP = {"devices": "hidden", "vulkan": "hidden", "executable": "EPERM", "nice": "EPERM"}
 INSIDE = {
     DAEMON: CONFINED
-    | {"own": "allowed", "state": "EROFS", "tmp": "private", "devices": "seen", "executable": "allowed"},
+    | {"own": "allowed", "state": "EROFS", "tmp": "private", "devices": "seen", "executable": "allowed"}
+    | {"vulkan": "seen", "cache": "allowed", "models": "EROFS"},
     TYPING: CONFINED | DESKTOP | {"own": "allowed", "state": "allowed", "tmp": "seen", "tmp_write": "allowed"},
     KEYS: CONFINED | DESKTOP | {"state": "EROFS", "tmp": "private"},
 }
@@ -153,8 +157,9 @@ time.sleep(600)
 def manager() -> Iterator[Sandboxed]:
     with user_manager(kind=Sandboxed) as running:
         running.install()
-        if not Path("/dev/nvidia0").exists():
-            running.make_device("/dev/nvidia0")
+        for device in ("/dev/nvidia0", "/dev/dri/renderD128"):
+            if not Path(device).exists():
+                running.make_device(device)
         yield running
 
 

@@ -7,18 +7,29 @@ from collections.abc import Mapping
 
 from coldvoxd.core.values import Precision
 
+MIB = 1 << 20
 GIB = 1 << 30
-LIMITS: Mapping[Precision, int] = {Precision.FP32: 4 * GIB, Precision.FP16: 2 * GIB, Precision.INT8: 2 * GIB}
-"""Limit of a session's arena in bytes: weights of 2.4, 1.2 and 0.7 GB, and the memory for 20 s of audio."""
+LIMITS: Mapping[Precision, int] = {
+    Precision.FP32: 4 * GIB,
+    Precision.FP16: 1600 * MIB,
+    Precision.INT8: 1600 * MIB,
+}
+"""Limit of the encoder's arena in bytes: weights of 2.4, 1.2 and 0.7 GB, and the memory for 20 s of audio."""
+DECODER_LIMIT = 256 * MIB
+"""Limit of the decoder's arena in bytes, in any precision: its weights have 36 MB at most. With the encoder's, fp16 and int8
+stay under 2 GB."""
 FREE_FOR_FP32 = 5 * GIB
 """Free GPU memory in bytes that fp32 needs: with less, beside a desktop and a game, it would soon fail."""
 
 
-def cuda_options(precision: Precision) -> dict[str, str]:
-    """Options of ONNX Runtime's CUDA provider, for a session with weights of this precision."""
+def cuda_options(precision: Precision, limit_bytes: int | None = None) -> dict[str, str]:
+    """Options of ONNX Runtime's CUDA provider, for a session with weights of this precision.
+
+    `limit_bytes` is that of its arena; by default the encoder's.
+    """
     return {
         # Two sessions share a GPU with a desktop and with games: past this a run fails, and the CPU takes over.
-        "gpu_mem_limit": str(LIMITS[precision]),
+        "gpu_mem_limit": str(LIMITS[precision] if limit_bytes is None else limit_bytes),
         # The other strategy doubles the arena whenever it grows, and would reach the limit with half of it unused.
         "arena_extend_strategy": "kSameAsRequested",
         # Heuristically chosen algorithms were up to three times slower. The exhaustive search is repeated for each new length,

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.errors import OutputNotFinite
+from coldvoxd.core.provider_names import short_name
 from coldvoxd.engines.parakeet import padding
 from coldvoxd.native.session import OrtSession
 
@@ -48,7 +49,8 @@ class Encoder:
     @property
     def takes_several(self) -> bool:
         """Whether one run can encode utterances of different lengths."""
-        return self.masks and self.session.inputs[AUDIO].shape[0] is None
+        is_compiled = short_name(self.provider).startswith("tensorrt")  # for the shapes of single utterances
+        return self.masks and not is_compiled and self.session.inputs[AUDIO].shape[0] is None
 
     def encode_all(
         self, features: Sequence[npt.NDArray[np.float32]], stop: CancellationToken | None = None

@@ -1,20 +1,27 @@
 """Opens the graphs of a model: from its own files, or from the form prepared for this machine."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from coldvoxd.core.prepared_form import PreparedForm
 from coldvoxd.core.provider_names import short_name
 from coldvoxd.core.values import ModelFiles, Precision
-from coldvoxd.engines.parakeet.cuda_options import cuda_options
+from coldvoxd.engines.parakeet.configuration import FEATURES_SIZE, ParakeetConfiguration
 from coldvoxd.engines.parakeet.decoder import Decoder, faster, open_decoder, open_prepared
 from coldvoxd.engines.parakeet.fit import check_encoder
+from coldvoxd.engines.parakeet.provider_options import (
+    SessionProviders,
+    decoder_provider,
+    decoder_providers,
+    encoder_providers,
+)
 from coldvoxd.engines.parakeet.vocabulary import Vocabulary
 from coldvoxd.native.opening import open_chain, open_session
 from coldvoxd.native.processor import physical_cores
-from coldvoxd.native.providers import CPU, CUDA
+from coldvoxd.native.providers import CPU
 from coldvoxd.native.session import OrtSession
+from coldvoxd.userdirs.accelerator_cache import accelerator_cache
 
 Wrap = Callable[[OrtSession], OrtSession]
 """Puts something in the place of a session."""
@@ -46,11 +53,14 @@ class Opening:
 
     def open(self, vocabulary: Vocabulary) -> tuple[OrtSession, Decoder | None]:
         """The encoder and the decoder, if the model has one, from the model's own files."""
-        encoder = self.wrap(self._open_session(self.files.encoder, self.provider))
+        bins = ParakeetConfiguration.of(self.files).features_size or FEATURES_SIZE
+        cache = None if short_name(self.provider) == CPU else accelerator_cache()
+        options = encoder_providers(self.provider, self.files.precision, bins, cache)
+        encoder = self.wrap(self._open_session(self.files.encoder, self.provider, options))
         check_encoder(encoder, is_ctc=not self.files.decoder)
         if not self.files.decoder:
             return encoder, None
-        decoder = self._open_decoder(vocabulary, self.provider)
+        decoder = self._open_decoder(vocabulary, decoder_provider(self.provider))
         # The CPU computes fp16 slowly, so there only other precisions are compared with it.
         if short_name(self.provider) != CPU and self.files.precision is not Precision.FP16:
             decoder = faster(decoder, self._open_decoder(vocabulary, CPU))
@@ -70,23 +80,23 @@ class Opening:
 
     def _open_decoder(self, vocabulary: Vocabulary, provider: str) -> Decoder:
         def open_graph(path: Path, content: bytes | None = None) -> OrtSession:
-            return self._open_session(path, provider, content)
+            return self._open_session(path, provider, decoder_providers(provider, self.files.precision), content)
 
         return open_decoder(self.files.decoder, vocabulary.blank, open_graph, self.wrap)
 
-    def _open_session(self, path: Path, provider: str, content: bytes | None = None) -> OrtSession:
+    def _open_session(
+        self, path: Path, provider: str, options: SessionProviders, content: bytes | None = None
+    ) -> OrtSession:
         return open_session(
             path,
             provider,
             threads=self.threads,
             packed=self.packed,
-            provider_options=self._options(provider),
+            provider_options=options.first,
+            behind=options.behind,
             content=content,
         )
 
     def _open_prepared(self, path: Path, fastest: int, weights: Path | None = None) -> OrtSession:
         threads = self.threads or min(fastest, physical_cores())
         return open_session(path, self.provider, threads=threads, packed=self.packed, prepared=True, weights=weights)
-
-    def _options(self, provider: str) -> Mapping[str, str] | None:
-        return cuda_options(self.files.precision) if short_name(provider) == CUDA else None

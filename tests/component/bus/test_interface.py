@@ -15,7 +15,7 @@ from coldvoxd import __version__
 from coldvoxd.bus.interface_xml import BUS_NAME, DICTATION, ENGINE, MICROPHONE, interface_xml
 from coldvoxd.core.capabilities import CAPABILITIES
 from coldvoxd.core.file_values import FileTranscript
-from coldvoxd.core.values import EngineStatus
+from coldvoxd.core.values import EngineStatus, ProviderChoice
 from tests.support.bus.private_bus import BusClient, BusError, PrivateBus, RunningService, running_service
 
 BODY: dict[str, object] = {"a{sv}": {}, "h": 0, "s": "cpu", "u": 7}
@@ -97,6 +97,7 @@ async def test_properties_have_the_types_of_the_contract_and_no_others_exist(
         0.5,
         "a sentence",
         languages=("de", "en"),
+        choice=ProviderChoice("a GPU", "auto uses it."),
     )
     contract = members(interface_xml())
     for interface in (DICTATION, MICROPHONE, ENGINE):
@@ -109,6 +110,8 @@ async def test_properties_have_the_types_of_the_contract_and_no_others_exist(
         "Precision": "fp32",
         "ExecutionProvider": "CUDAExecutionProvider",
         "Provider": "cuda",
+        "ProviderDevice": "a GPU",
+        "ProviderNote": "auto uses it.",
         "AvailableProviders": ["P", "Q"],
         "UsableProviders": ["Q"],
         "Problems": ["model-missing"],

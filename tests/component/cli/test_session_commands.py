@@ -13,7 +13,7 @@ from coldvoxd.cli.exit_codes import MEANINGS, Exit
 from coldvoxd.cli.key_presses import FAILED
 from coldvoxd.core import errors
 from coldvoxd.core.capabilities import CAPABILITIES
-from coldvoxd.core.values import EngineStatus, State
+from coldvoxd.core.values import EngineStatus, ProviderChoice, State
 from tests.component.cli.conftest import Ctl, Result
 from tests.support.bus.notifications import NotificationService
 from tests.support.bus.private_bus import PrivateBus, RunningService
@@ -87,11 +87,18 @@ async def test_options_of_a_session(running: RunningService, ctl: Ctl, command: 
 
 async def test_status_for_people_and_programs(running: RunningService, ctl: Ctl) -> None:
     running.control.engine = EngineStatus(
-        "mini", "int8", "CPUExecutionProvider", ("CPUExecutionProvider",), ("cpu",), progress=0.25, languages=("en",)
+        "mini",
+        "int8",
+        "CPUExecutionProvider",
+        ("CPUExecutionProvider",),
+        ("cpu",),
+        progress=0.25,
+        languages=("en",),
+        choice=ProviderChoice("a GPU", "auto uses it."),
     )
     shown = await run(ctl, "status")
     assert shown.exit == 0
-    for part in ("idle", "mini (int8)", "CPUExecutionProvider", "25%", "good", __version__):
+    for part in ("idle", "mini (int8)", "CPUExecutionProvider, a GPU", "auto uses it.", "25%", "good", __version__):
         assert part in shown.out
     [status] = (await run(ctl, "status", "--json")).objects
     assert status == {
@@ -101,6 +108,8 @@ async def test_status_for_people_and_programs(running: RunningService, ctl: Ctl)
         "precision": "int8",
         "execution_provider": "CPUExecutionProvider",
         "provider": "cpu",
+        "provider_device": "a GPU",
+        "provider_note": "auto uses it.",
         "available_providers": ["CPUExecutionProvider"],
         "usable_providers": ["cpu"],
         "problems": [],

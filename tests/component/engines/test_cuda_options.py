@@ -5,14 +5,18 @@ import pytest
 from coldvoxd.core.failover_state import FaultClass, Reason
 from coldvoxd.core.provider_errors import classify
 from coldvoxd.core.values import Precision
-from coldvoxd.engines.parakeet.cuda_options import FREE_FOR_FP32, GIB, cuda_options, room_wanted
+from coldvoxd.engines.parakeet.cuda_options import DECODER_LIMIT, FREE_FOR_FP32, GIB, cuda_options, room_wanted
 
 
-@pytest.mark.parametrize(("precision", "gib"), [(Precision.FP32, 4), (Precision.FP16, 2), (Precision.INT8, 2)])
-def test_a_session_takes_a_bounded_share_of_the_card(precision: Precision, gib: int) -> None:
-    options = cuda_options(precision)
-    assert options["gpu_mem_limit"] == str(gib * GIB)
-    assert options["arena_extend_strategy"] == "kSameAsRequested"
+@pytest.mark.parametrize("precision", [Precision.FP16, Precision.INT8])
+def test_encoder_and_decoder_together_take_less_than_2_gb(precision: Precision) -> None:
+    encoder, decoder = cuda_options(precision), cuda_options(precision, DECODER_LIMIT)
+    assert int(encoder["gpu_mem_limit"]) + int(decoder["gpu_mem_limit"]) < 2_000_000_000
+    assert encoder["arena_extend_strategy"] == decoder["arena_extend_strategy"] == "kSameAsRequested"
+
+
+def test_fp32_takes_a_bounded_share_too() -> None:
+    assert cuda_options(Precision.FP32)["gpu_mem_limit"] == str(4 * GIB)
 
 
 @pytest.mark.parametrize("precision", list(Precision))

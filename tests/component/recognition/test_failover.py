@@ -17,7 +17,7 @@ from coldvoxd.core.failover_state import FaultClass, Phase, Reason
 from coldvoxd.core.metrics import Count
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import EndReason, EngineStatus, Utterance
-from coldvoxd.native.providers import likely_accelerator
+from coldvoxd.native.providers import likely_accelerators
 from coldvoxd.recognition.cpu_standby import Readiness
 from coldvoxd.recognition.factory import find_backends
 from coldvoxd.recognition.run_times import RunLimits
@@ -270,7 +270,7 @@ async def test_a_run_on_the_cpu_that_hangs_although_it_was_stopped_is_left_behin
 async def test_a_machine_without_an_accelerator_stays_on_the_cpu_without_noise(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    without_driver = partial(likely_accelerator, ("/nonexistent",))
+    without_driver = partial(likely_accelerators, ("/nonexistent",), Path("/nonexistent"), Path("/nonexistent"))
     supervisor = Supervisor(find_backends(ModelSettings(name="mini"), without_driver), EngineStatus())
     await supervisor.load()
     assert (supervisor.state.engine.provider, supervisor.state.engine.degraded) == (CPU, "")

@@ -192,9 +192,8 @@ class UserManager:
 
     def make_device(self, path: str) -> None:
         """Create a device node that reads like /dev/null, only in this user's /dev."""
-        subprocess.run(
-            as_root(*self._enter, "mknod", "--mode=666", path, "c", "1", "3"), check=True, capture_output=True
-        )
+        for command in (("mkdir", "-p", str(Path(path).parent)), ("mknod", "--mode=666", path, "c", "1", "3")):
+            subprocess.run(as_root(*self._enter, *command), check=True, capture_output=True)
 
 
 def needed_paths() -> list[Path]:
