@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from dbus_next import Variant
-
+from coldvoxd.bus.library import Variant
 from coldvoxd.core import channels, languages
 from coldvoxd.core.errors import InvalidOption, NotSupported, shown
 from coldvoxd.core.file_values import FileOptions

@@ -6,9 +6,9 @@ import time
 
 import numpy as np
 import pytest
-from dbus_next import Variant
 
 from coldvoxd.bus.interface_xml import DICTATION
+from coldvoxd.bus.library import Variant
 from coldvoxd.core import errors
 from coldvoxd.core.values import SessionOptions, StopReason, Transcript, Word
 from tests.support.bus.private_bus import BusClient, BusError, RunningService

@@ -1,9 +1,9 @@
 """Engine1's methods, and RetryLast, as seen by any client of the bus."""
 
 import pytest
-from dbus_next import Variant
 
 from coldvoxd.bus.interface_xml import ENGINE
+from coldvoxd.bus.library import Variant
 from coldvoxd.core import errors
 from coldvoxd.core.failover_state import FaultClass, Reason
 from coldvoxd.core.metrics import Count, Stage

@@ -3,10 +3,10 @@
 import asyncio
 
 import pytest
-from dbus_next import Variant
 
 from coldvoxd.bus.client import DaemonClient
 from coldvoxd.bus.interface_xml import ENGINE
+from coldvoxd.bus.library import Variant
 from coldvoxd.bus.options import OPTION_TYPES
 from coldvoxd.core.errors import InvalidOption, NotActive
 from coldvoxd.core.values import EngineStatus, SessionOptions, State
