@@ -15,8 +15,6 @@ class PreparedForm:
     """The file of the encoder's weights."""
     decoder: tuple[Path, ...]
     """The prediction network and the joint network, or decoder_joint alone."""
-    link: str = ""
-    """Name of the prediction network's output that the joint network reads."""
     threads: int = 0
     """Number of threads with which the encoder was fastest when it was measured here; 0 if it was not measured."""
     decoder_threads: int = 0

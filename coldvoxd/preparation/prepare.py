@@ -101,9 +101,7 @@ def _made(directory: Path, files: ModelFiles, threads: int, tell: Callable[[str]
             form = PreparedForm(partial, pieces, weights, (partial / "decoder_joint.onnx",))
             _write(files.decoder_joint, form.decoder[0], threads)
         else:
-            form = PreparedForm(
-                partial, pieces, weights, (partial / "prediction.onnx", partial / "joint.onnx"), halves.link
-            )
+            form = PreparedForm(partial, pieces, weights, (partial / "prediction.onnx", partial / "joint.onnx"))
             for target, content in zip(form.decoder, (halves.prediction, halves.joint), strict=True):
                 _write(files.decoder_joint, target, threads, content)
         form = replace(form, masks=reshaped.masks)

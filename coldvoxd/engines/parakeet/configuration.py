@@ -1,4 +1,4 @@
-"""What a model directory's config.json says."""
+"""What a model directory says about itself: in config.json, as onnx-asr reads it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,17 +6,21 @@ from typing import Any
 
 from coldvoxd.core.errors import ModelInvalid
 from coldvoxd.core.features import HOP_SAMPLES
+from coldvoxd.core.model_kinds import ModelKind
 from coldvoxd.core.text_formats import json_value
 from coldvoxd.core.values import SAMPLE_RATE
 from coldvoxd.engines.parakeet.tdt import MAX_TOKENS_PER_STEP
 
-MODEL_TYPE = "nemo-conformer-tdt"
+FEATURES_SIZE = 80
+"""Mel bins if neither config.json nor the encoder's graph has their number."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParakeetConfiguration:
-    features_size: int = 80
-    """Mel bins."""
+    kind: ModelKind | None = None
+    """None if the directory does not say it: the graphs do."""
+    features_size: int = 0
+    """Mel bins; 0 if the directory does not say it."""
     subsampling_factor: int = 8
     """Feature columns to one encoder frame."""
     max_tokens_per_step: int = MAX_TOKENS_PER_STEP
@@ -25,6 +29,11 @@ class ParakeetConfiguration:
     def seconds_per_frame(self) -> float:
         """0.08 for Parakeet."""
         return self.subsampling_factor * HOP_SAMPLES / SAMPLE_RATE
+
+    @property
+    def frame_samples(self) -> int:
+        """Samples to one encoder frame."""
+        return self.subsampling_factor * HOP_SAMPLES
 
     @classmethod
     def read(cls, path: Path | None) -> "ParakeetConfiguration":
@@ -37,13 +46,23 @@ class ParakeetConfiguration:
             raise ModelInvalid(f"{path} cannot be read ({error}): download the model again") from error
         if not isinstance(content, dict):
             raise ModelInvalid(f"{path} is not a JSON object: download the model again")
-        kind = content.get("model_type", MODEL_TYPE)
-        if kind != MODEL_TYPE:
-            raise ModelInvalid(f"{path} says model_type {kind!r}; coldvoxd runs {MODEL_TYPE!r} only")
-        values = {}
-        for name in ("features_size", "subsampling_factor", "max_tokens_per_step"):
-            value = content.get(name, getattr(cls(), name))
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ModelInvalid(f"{path}: {name} is {value!r}, but must be a whole number above 0")
-            values[name] = value
-        return cls(**values)
+        values = {name: _number(path, name, content[name]) for name in _NUMBERS if name in content}
+        return cls(_kind(path, content.get("model_type")), **values)
+
+
+_NUMBERS = ("features_size", "subsampling_factor", "max_tokens_per_step")
+
+
+def _kind(path: Path, value: object) -> ModelKind | None:
+    if value is None:
+        return None
+    if isinstance(value, str) and value in list(ModelKind):
+        return ModelKind(value)
+    runs = ", ".join(repr(str(kind)) for kind in ModelKind)
+    raise ModelInvalid(f"{path} says model_type {value!r}; coldvoxd runs {runs}")
+
+
+def _number(path: Path, name: str, value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ModelInvalid(f"{path}: {name} is {value!r}, but must be a whole number above 0")
+    return value

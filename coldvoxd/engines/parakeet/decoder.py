@@ -13,14 +13,12 @@ import numpy.typing as npt
 from coldvoxd.core.errors import ModelInvalid
 from coldvoxd.core.prepared_form import PreparedForm
 from coldvoxd.core.provider_names import short_name
+from coldvoxd.engines.parakeet.decoder_ports import COUNT, FRAME, INPUT_STATES, LOGITS, STATES, TOKENS, ports_of
 from coldvoxd.native.session import OrtSession
-from coldvoxd.onnx_graph.decoder_split import FRAME, LOGITS, STATES, cut
+from coldvoxd.onnx_graph.decoder_split import cut
 
 log = logging.getLogger(__name__)
 
-INPUT_STATES = ("input_states_1", "input_states_2")
-TOKENS = "targets"
-COUNT = "target_length"
 TRIES = 30
 """Measured steps; the first ones are slower, which the median ignores."""
 
@@ -30,20 +28,27 @@ States = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 class WholeDecoder:
     """`decoder_joint` as published: each score computes both networks."""
 
-    def __init__(self, decoder_joint: OrtSession, blank: int, classes: int) -> None:
-        """`classes` is the number of scores: the vocabulary and the durations. Raises ModelInvalid."""
-        _check((decoder_joint,), decoder_joint)
+    def __init__(self, decoder_joint: OrtSession, blank: int) -> None:
+        """Raises ModelInvalid."""
+        _check(decoder_joint)
         self._session = decoder_joint
         self._blank = blank
-        self._frame = _frame(decoder_joint)
+        self._frame = _frame(decoder_joint, FRAME)
         self._token = np.zeros((1, 1), decoder_joint.inputs[TOKENS].dtype)
-        self._states: tuple[States, States] = (_zeros(decoder_joint), _zeros(decoder_joint))
+        self._states: tuple[States, States] = (
+            _zeros(decoder_joint, INPUT_STATES),
+            _zeros(decoder_joint, INPUT_STATES),
+        )
         self._before = 0
-        self._logits = np.zeros((1, 1, 1, classes), np.float32)
+
+        def feeds(before: int) -> dict[str, npt.NDArray[Any]]:
+            told = {TOKENS: self._token} | dict(zip(INPUT_STATES, self._states[before], strict=True))
+            return {FRAME: self._frame} | told | _counted(decoder_joint, COUNT)
+
+        self._logits = _logits(decoder_joint, LOGITS, lambda: feeds(0))
         self._runs = tuple(
             decoder_joint.bound(
-                {FRAME: self._frame} | _feeds(decoder_joint, self._token, self._states[before]),
-                {LOGITS: self._logits} | dict(zip(STATES, self._states[1 - before], strict=True)),
+                feeds(before), {LOGITS: self._logits} | dict(zip(STATES, self._states[1 - before], strict=True))
             )
             for before in (0, 1)
         )
@@ -52,6 +57,16 @@ class WholeDecoder:
     def joint(self) -> OrtSession:
         """The session that takes encoder frames and returns scores."""
         return self._session
+
+    @property
+    def frame_size(self) -> int:
+        """Values in the encoder frame that it takes."""
+        return self._frame.size
+
+    @property
+    def classes(self) -> int:
+        """Number of scores: of the vocabulary and of the durations, if it predicts any."""
+        return self._logits.size
 
     def close(self) -> None:
         self._session.close()
@@ -73,26 +88,41 @@ class WholeDecoder:
 
 
 class CutDecoder:
-    """`decoder_joint` in two graphs: a score runs the joint network, and the prediction network only after a new token."""
+    """The prediction and the joint network in two graphs: the first runs only after a new token.
 
-    def __init__(self, prediction: OrtSession, joint: OrtSession, link: str, blank: int, classes: int) -> None:
-        """`link` is the output of `prediction` that `joint` reads. Raises ModelInvalid."""
-        _check((prediction, joint), joint)
+    Either coldvoxd has cut a `decoder_joint` in two, or the model has a decoder and a joiner, as sherpa-onnx's have.
+    """
+
+    def __init__(self, prediction: OrtSession, joint: OrtSession, blank: int) -> None:
+        """Raises ModelInvalid."""
         self._prediction, self._joint = prediction, joint
-        self._link = link
-        self._frame = _frame(joint)
-        self._token = np.full((1, 1), blank, prediction.inputs[TOKENS].dtype)
-        self._states: tuple[States, States] = (_zeros(prediction), _zeros(prediction))
-        self._logits = np.zeros((1, 1, 1, classes), np.float32)
+        self._ports = ports = ports_of(prediction, joint)
+        self._frame = _frame(joint, ports.frame)
+        self._token = np.full((1, 1), blank, prediction.inputs[ports.token].dtype)
+        self._states: tuple[States, States] = (_zeros(prediction, ports.states), _zeros(prediction, ports.states))
         self._after = 0
         """Index of the state after the tokens that the prediction network has read."""
         self._stale = False
         self._bound: _Bound | None = None
+        self._classes = joint.outputs[ports.logits].shape[-1] if joint.outputs[ports.logits].shape else None
 
     @property
     def joint(self) -> OrtSession:
         """The session that takes encoder frames and returns scores."""
         return self._joint
+
+    @property
+    def frame_size(self) -> int:
+        """Values in the encoder frame that it takes."""
+        return self._frame.size
+
+    @property
+    def classes(self) -> int:
+        """Number of scores: of the vocabulary and of the durations, if it predicts any. Runs graphs that do not declare it."""
+        if self._classes is None:
+            self._bound = self._bound or self._bind()
+            self._classes = self._bound.logits.size
+        return self._classes
 
     def close(self) -> None:
         self._joint.close()
@@ -117,23 +147,31 @@ class CutDecoder:
             self._stale = False
         self._frame[0, :, 0] = encoder_frame
         self._bound.join()
-        return self._logits.reshape(-1)
+        return self._bound.logits.reshape(-1)
 
     def _bind(self) -> "_Bound":
         """Run the prediction network once: its output for blank starts every utterance, and has the size to bind."""
+        ports = self._ports
+
+        def feeds(states: States) -> dict[str, npt.NDArray[Any]]:
+            return {ports.token: self._token} | dict(zip(ports.states, states, strict=True)) | counted
+
+        counted = _counted(self._prediction, ports.count)
         start = self._prediction.run(
-            (self._link, *STATES), _feeds(self._prediction, self._token, _zeros(self._prediction))
+            (ports.predicted, *ports.next_states), feeds(_zeros(self._prediction, ports.states))
         )
         predicted = start[0].copy()
 
         def predict(after: int) -> Callable[[], None]:
             return self._prediction.bound(
-                _feeds(self._prediction, self._token, self._states[after]),
-                {self._link: predicted} | dict(zip(STATES, self._states[1 - after], strict=True)),
+                feeds(self._states[after]),
+                {ports.predicted: predicted} | dict(zip(ports.next_states, self._states[1 - after], strict=True)),
             )
 
-        join = self._joint.bound({FRAME: self._frame, self._link: predicted}, {LOGITS: self._logits})
-        return _Bound(predicted, tuple(start), join, (predict(0), predict(1)))
+        joined = {ports.frame: self._frame, ports.read: predicted}
+        logits = _logits(self._joint, ports.logits, lambda: joined)
+        join = self._joint.bound(joined, {ports.logits: logits})
+        return _Bound(predicted, tuple(start), logits, join, (predict(0), predict(1)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +182,7 @@ class _Bound:
     """The prediction network's output that the joint network reads."""
     start: tuple[npt.NDArray[np.float32], ...]
     """That output and both states at the start of an utterance."""
+    logits: npt.NDArray[np.float32]
     join: Callable[[], None]
     predict: tuple[Callable[[], None], Callable[[], None]]
     """Reads the first states and writes the second, and the reverse."""
@@ -155,7 +194,6 @@ Decoder = WholeDecoder | CutDecoder
 def open_decoder(
     path: Path,
     blank: int,
-    classes: int,
     open_graph: Callable[[bytes | None], OrtSession],
     wrap: Callable[[OrtSession], OrtSession],
 ) -> Decoder:
@@ -169,8 +207,8 @@ def open_decoder(
     except (OSError, ValueError):  # opening the file reports the fault
         halves = None
     if halves is None:
-        return WholeDecoder(wrap(open_graph(None)), blank, classes)
-    return CutDecoder(open_graph(halves.prediction), wrap(open_graph(halves.joint)), halves.link, blank, classes)
+        return WholeDecoder(wrap(open_graph(None)), blank)
+    return CutDecoder(open_graph(halves.prediction), wrap(open_graph(halves.joint)), blank)
 
 
 def faster(one: Decoder, other: Decoder) -> Decoder:
@@ -193,7 +231,7 @@ def faster(one: Decoder, other: Decoder) -> Decoder:
 
 def _step_s(decoder: Decoder) -> float:
     """Median time in seconds of a score and the reading of a token."""
-    frame = np.zeros(decoder.joint.inputs[FRAME].shape[1] or 1, np.float32)
+    frame = np.zeros(decoder.frame_size, np.float32)
     took = []
     decoder.begin()
     for _ in range(TRIES):
@@ -207,42 +245,49 @@ def _step_s(decoder: Decoder) -> float:
 def open_prepared(
     form: PreparedForm,
     blank: int,
-    classes: int,
     open_graph: Callable[[Path], OrtSession],
     wrap: Callable[[OrtSession], OrtSession],
 ) -> Decoder:
     """The decoder of a prepared form; otherwise as `open_decoder`."""
     if len(form.decoder) == 1:
-        return WholeDecoder(wrap(open_graph(form.decoder[0])), blank, classes)
+        return WholeDecoder(wrap(open_graph(form.decoder[0])), blank)
     prediction, joint = form.decoder
-    return CutDecoder(open_graph(prediction), wrap(open_graph(joint)), form.link, blank, classes)
+    return CutDecoder(open_graph(prediction), wrap(open_graph(joint)), blank)
 
 
-def _check(sessions: tuple[OrtSession, ...], joint: OrtSession) -> None:
-    known = {name for session in sessions for name in (*session.inputs, *session.outputs)}
-    missing = {FRAME, TOKENS, LOGITS, *INPUT_STATES, *STATES} - known
+def _check(decoder_joint: OrtSession) -> None:
+    missing = {FRAME, TOKENS, LOGITS, *INPUT_STATES, *STATES} - {*decoder_joint.inputs, *decoder_joint.outputs}
     if missing:
         raise ModelInvalid(
-            f"{joint.path} is not the decoder_joint of a Parakeet TDT: it lacks {', '.join(sorted(missing))}"
+            f"{decoder_joint.path} is not the decoder_joint of a Parakeet transducer: it lacks {', '.join(sorted(missing))}"
         )
 
 
-def _frame(joint: OrtSession) -> npt.NDArray[np.float32]:
-    size = joint.inputs[FRAME].shape[1]
+def _frame(joint: OrtSession, name: str) -> npt.NDArray[np.float32]:
+    shape = joint.inputs[name].shape
+    size = shape[1] if len(shape) > 1 else None
     if size is None:
-        raise ModelInvalid(f"{joint.path} leaves the size of {FRAME} open; it is not an export of this layout")
+        raise ModelInvalid(f"{joint.path} leaves the size of {name} open; it is not an export of this layout")
     return np.zeros((1, size, 1), np.float32)
 
 
-def _feeds(session: OrtSession, token: npt.NDArray[Any], states: States) -> dict[str, npt.NDArray[Any]]:
-    feeds = {TOKENS: token} | dict(zip(INPUT_STATES, states, strict=True))
-    if COUNT in session.inputs:
-        feeds[COUNT] = np.ones(1, session.inputs[COUNT].dtype)
-    return feeds
+def _logits(joint: OrtSession, name: str, feeds: Callable[[], dict[str, npt.NDArray[Any]]]) -> npt.NDArray[np.float32]:
+    """An array for the scores. If the graph leaves their number open, it runs once."""
+    shape = joint.outputs[name].shape
+    classes = shape[-1] if shape else None
+    if classes is None:
+        (given,) = joint.run((name,), feeds())
+        classes = given.shape[-1]
+    return np.zeros((1, 1, 1, classes), np.float32)
 
 
-def _zeros(session: OrtSession) -> States:
-    first, second = (_zero(session, name) for name in INPUT_STATES)
+def _counted(session: OrtSession, name: str) -> dict[str, npt.NDArray[Any]]:
+    """The input with the number of tokens, if the graph has it."""
+    return {name: np.ones(1, session.inputs[name].dtype)} if name in session.inputs else {}
+
+
+def _zeros(session: OrtSession, names: tuple[str, str]) -> States:
+    first, second = (_zero(session, name) for name in names)
     return first, second
 
 

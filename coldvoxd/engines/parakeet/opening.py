@@ -15,9 +15,6 @@ from coldvoxd.native.processor import physical_cores
 from coldvoxd.native.providers import CPU, CUDA
 from coldvoxd.native.session import OrtSession
 
-DURATIONS = 5
-"""Parakeet's durations are 0 to 4 encoder frames."""
-
 Wrap = Callable[[OrtSession], OrtSession]
 """Puts something in the place of a session."""
 
@@ -65,7 +62,7 @@ class Opening:
             return self._open_prepared(path, form.decoder_threads)
 
         encoder = self.wrap(open_chain(form.encoder, open_piece))
-        return encoder, open_prepared(form, vocabulary.blank, len(vocabulary) + DURATIONS, open_part, self.wrap)
+        return encoder, open_prepared(form, vocabulary.blank, open_part, self.wrap)
 
     def _open_decoder(self, vocabulary: Vocabulary, provider: str) -> Decoder:
         path = self.files.decoder_joint
@@ -73,7 +70,7 @@ class Opening:
         def open_graph(content: bytes | None) -> OrtSession:
             return self._open_session(path, provider, content)
 
-        return open_decoder(path, vocabulary.blank, len(vocabulary) + DURATIONS, open_graph, self.wrap)
+        return open_decoder(path, vocabulary.blank, open_graph, self.wrap)
 
     def _open_session(self, path: Path, provider: str, content: bytes | None = None) -> OrtSession:
         return open_session(

@@ -1,18 +1,16 @@
-"""Parakeet TDT on ONNX Runtime: recognizes an utterance."""
+"""Parakeet on ONNX Runtime: recognizes an utterance."""
 
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from coldvoxd.core.audible_noise import with_noise
 from coldvoxd.core.cancellation import CancellationToken
-from coldvoxd.core.conditioning import FULL_SCALES
-from coldvoxd.core.errors import InputFault, OutputNotFinite
 from coldvoxd.core.features import HOP_SAMPLES, log_mel
 from coldvoxd.core.languages import AUTO, LanguageMeans
+from coldvoxd.core.model_kinds import ModelKind
 from coldvoxd.core.prepared_form import PreparedForm
 from coldvoxd.core.provider_names import short_name
 from coldvoxd.core.seams import SeamContext, SeamFinding, SeamMethod
@@ -26,23 +24,23 @@ from coldvoxd.core.values import (
     Token,
     Utterance,
 )
-from coldvoxd.engines.parakeet import holes, padding, seam_probe
+from coldvoxd.engines.parakeet import holes, seam_probe
 from coldvoxd.engines.parakeet.configuration import ParakeetConfiguration
 from coldvoxd.engines.parakeet.decoder import Decoder
-from coldvoxd.engines.parakeet.fit import check_fit
+from coldvoxd.engines.parakeet.decoding import Decoding, TransducerDecoding
+from coldvoxd.engines.parakeet.encoder import Encoder
+from coldvoxd.engines.parakeet.fit import settled
 from coldvoxd.engines.parakeet.holes import Hole
+from coldvoxd.engines.parakeet.input_check import check_input
 from coldvoxd.engines.parakeet.opening import Opening, Wrap
 from coldvoxd.engines.parakeet.seam_probe import Heard
 from coldvoxd.engines.parakeet.silence import has_sound, without_exact_silence
 from coldvoxd.engines.parakeet.steering import NOT_STEERED, Languages, Steering
-from coldvoxd.engines.parakeet.tdt import decode_greedy, greedy
 from coldvoxd.engines.parakeet.vocabulary import Vocabulary, confidence
 from coldvoxd.native.malloc import give_back
 from coldvoxd.native.providers import CPU
 from coldvoxd.native.session import OrtSession
 
-MAX_SECONDS = 400
-"""The positional table of the published exports ends here."""
 CONTEXT_SAMPLES = SAMPLE_RATE // 4
 """Samples on both sides of a hole that are encoded with it."""
 MIN_SAMPLES = 2 * HOP_SAMPLES
@@ -66,18 +64,16 @@ class ParakeetRecognizer:
     ) -> None:
         """Use `open`. Raises ModelInvalid where the parts don't fit together.
 
-        `languages` are by default all that the vocabulary has. `pads` pads audio to one of the lengths in `padding`.
-        `masks` says that the encoder masks what follows the given length, so that a column may follow.
+        `languages` are by default all that the vocabulary has. `pads` and `masks` are the `Encoder`'s.
         """
-        check_fit(encoder, decoder, vocabulary, configuration)
-        self._encoder = encoder
-        self._decoder = decoder
+        self._configuration = settled(encoder, decoder, vocabulary, configuration)
+        self._encoder = Encoder(encoder, pads=pads, masks=masks)
+        self._decoding: Decoding = TransducerDecoding(
+            decoder, vocabulary.blank, self._configuration.max_tokens_per_step
+        )
         self._vocabulary = vocabulary
-        self._configuration = configuration
         self._languages = languages or Languages(vocabulary)
         self.precision = precision
-        self.pads = pads
-        self.masks = masks
         self._encoder_share = 0.0
         """Seconds of the encoder's last run per second of audio."""
 
@@ -127,12 +123,26 @@ class ParakeetRecognizer:
         return self._encoder.provider
 
     @property
+    def kind(self) -> ModelKind:
+        return self._decoding.kind
+
+    @property
+    def pads(self) -> bool:
+        """Whether audio is padded to one of a few lengths."""
+        return self._encoder.pads
+
+    @property
+    def masks(self) -> bool:
+        """Whether the encoder masks what follows the given length."""
+        return self._encoder.masks
+
+    @property
     def vocabulary(self) -> Vocabulary:
         return self._vocabulary
 
     @property
     def _frame_samples(self) -> int:
-        return self._configuration.subsampling_factor * HOP_SAMPLES
+        return self._configuration.frame_samples
 
     @property
     def features_size(self) -> int:
@@ -177,7 +187,7 @@ class ParakeetRecognizer:
         is not finite, and Stopped.
         """
         started_s = time.perf_counter()
-        _check_input(samples, sample_rate)
+        check_input(samples, sample_rate)
         steering = self._languages.steering(language)
         tokens: tuple[Token, ...] = ()
         encoded = np.empty((0, 0), np.float32)
@@ -222,16 +232,8 @@ class ParakeetRecognizer:
         """Determine the seam before an utterance that has words; None if the context is of another vocabulary."""
         if context.tokens.vocabulary != self._vocabulary.fingerprint:
             return None
-        if context.method is SeamMethod.STATE:
-            decoded = greedy(
-                heard.encoded,
-                self._decoder,
-                blank=self._vocabulary.blank,
-                max_tokens_per_step=self._configuration.max_tokens_per_step,
-                before=(*steering.before, *context.tokens.ids),
-                excluded=steering.excluded,
-                stop=stop,
-            )
+        if context.method is SeamMethod.STATE and self._decoding.reads_tokens:
+            decoded = self._decoding.continued(heard.encoded, context.tokens.ids, stop, steering)
             return seam_probe.by_state(decoded, heard, self._vocabulary)
         window = seam_probe.window(context, heard)
         if self._encoder_share * len(window) / SAMPLE_RATE > context.limit_s:
@@ -270,7 +272,8 @@ class ParakeetRecognizer:
         stop: CancellationToken | None,
     ) -> tuple[tuple[Token, ...], bool]:
         """Recognize the part of a hole again; return the tokens with those found, and whether there are any."""
-        if hole.begin:  # otherwise the first decoding began with the same state at the same frame
+        # Otherwise the first decoding began with the same state at the same frame.
+        if hole.begin and self._decoding.reads_tokens:
             again = holes.moved(self.decode(encoded[hole.begin : hole.end], stop, steering), hole.begin)
             if more := holes.filled(tokens, hole, again, self._vocabulary):
                 return more, True
@@ -286,24 +289,7 @@ class ParakeetRecognizer:
         self, features: npt.NDArray[np.float32], stop: CancellationToken | None = None
     ) -> npt.NDArray[np.float32]:
         """Encoder frames, float32 (frames, encoder size), of features, float32 (bins, columns)."""
-        # NeMo's centred transform makes one column more than it declares, and leaves it empty: the model was trained with it,
-        # masked, and the ranges of an int8 graph include it. Convolutions at the edge see zeros without it too.
-        bins, columns = features.shape
-        width = (padding.padded(columns) if self.pads else columns) + self.masks
-        padded = np.zeros((1, bins, width), dtype=np.float32)
-        padded[0, :, :columns] = features
-        outputs, frames = self._encoder.run(
-            ("outputs", "encoded_lengths"),
-            {"audio_signal": padded, "length": np.array([columns], dtype=np.int64)},
-            stop,
-        )
-        encoded = np.ascontiguousarray(outputs[0, :, : int(frames[0])].T, dtype=np.float32)
-        if not np.isfinite(encoded).all():
-            raise OutputNotFinite(
-                f"{self._encoder.path.name} returned non-finite values on {self.provider}; "
-                "the same audio may succeed on another provider"
-            )
-        return encoded
+        return self._encoder.encode(features, stop)
 
     def decode(
         self,
@@ -312,37 +298,9 @@ class ParakeetRecognizer:
         steering: Steering = NOT_STEERED,
     ) -> tuple[Token, ...]:
         """The tokens in encoder frames, float32 (frames, encoder size)."""
-        return decode_greedy(
-            encoded,
-            self._decoder,
-            blank=self._vocabulary.blank,
-            max_tokens_per_step=self._configuration.max_tokens_per_step,
-            before=steering.before,
-            excluded=steering.excluded,
-            stop=stop,
-        )
+        return self._decoding.decode(encoded, stop, steering)
 
     def close(self) -> None:
         """Release the sessions and their memory. Recognizing afterwards raises ProviderFault."""
         self._encoder.close()
-        self._decoder.close()
-
-
-def _check_input(samples: npt.NDArray[Any], sample_rate: int) -> None:
-    if sample_rate != SAMPLE_RATE:
-        raise InputFault(f"audio at {sample_rate} Hz: the model takes {SAMPLE_RATE} Hz, resample it first")
-    if not isinstance(samples, np.ndarray) or samples.dtype != np.float32:
-        kind = samples.dtype if isinstance(samples, np.ndarray) else type(samples).__name__
-        raise InputFault(f"audio of type {kind}: the model takes float32 in [-1, 1] (int16 divided by 32768)")
-    if samples.ndim != 1:
-        raise InputFault(f"audio of shape {samples.shape}: the model takes one channel, float32 (n,)")
-    if len(samples) > MAX_SECONDS * SAMPLE_RATE:
-        raise InputFault(
-            f"{len(samples) / SAMPLE_RATE:.0f} s of audio at once: the model takes {MAX_SECONDS} s, cut it at pauses"
-        )
-    if not np.isfinite(samples).all():
-        raise InputFault("audio with NaN or infinite values: its source is faulty")
-    if len(samples) > 0 and (loudest := float(np.abs(samples).max())) > FULL_SCALES[-1]:
-        raise InputFault(
-            f"audio with values of {loudest:.2g}: the model takes float32 in [-1, 1], its source is faulty"
-        )
+        self._decoding.close()

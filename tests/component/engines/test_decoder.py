@@ -21,10 +21,11 @@ from coldvoxd.models import find_model
 from coldvoxd.native.opening import open_session
 from coldvoxd.native.session import OrtSession
 from coldvoxd.onnx_graph.decoder_split import cut
+from tests.support.models.internals import decoder_of
 from tests.support.models.tiny_graphs import write_tiny_parakeet
 from tests.support.sound.speech import mini, samples
 
-BLANK, CLASSES, FRAME_SIZE = 384, 390, 128
+BLANK, FRAME_SIZE = 384, 128
 
 
 class Counted:
@@ -75,8 +76,8 @@ def walk(decoder: Decoder, seed: int) -> list[npt.NDArray[np.float32]]:
 
 
 def test_two_graphs_and_one_give_the_same_scores_to_the_last_bit(path: Path) -> None:
-    whole = WholeDecoder(open_session(path, threads=1), BLANK, CLASSES)
-    halves = open_decoder(path, BLANK, CLASSES, open_from(path), same)
+    whole = WholeDecoder(open_session(path, threads=1), BLANK)
+    halves = open_decoder(path, BLANK, open_from(path), same)
     assert isinstance(halves, CutDecoder)
     for seed in range(4):
         for one, two in zip(walk(whole, seed), walk(halves, seed), strict=True):
@@ -84,8 +85,8 @@ def test_two_graphs_and_one_give_the_same_scores_to_the_last_bit(path: Path) -> 
 
 
 def test_a_sentence_does_not_depend_on_the_one_before(path: Path) -> None:
-    whole = WholeDecoder(open_session(path, threads=1), BLANK, CLASSES)
-    for decoder in (whole, open_decoder(path, BLANK, CLASSES, open_from(path), same)):
+    whole = WholeDecoder(open_session(path, threads=1), BLANK)
+    for decoder in (whole, open_decoder(path, BLANK, open_from(path), same)):
         first = walk(decoder, 1)
         walk(decoder, 2)
         assert np.array_equal(first, walk(decoder, 1))
@@ -98,9 +99,7 @@ def test_the_prediction_network_runs_once_a_token_at_most_and_the_joint_network_
     assert halves is not None
     opened = open_from(files.decoder_joint)
     predicting, joining = Counted(), Counted()
-    decoder = CutDecoder(
-        predicting.wrap(opened(halves.prediction)), joining.wrap(opened(halves.joint)), halves.link, BLANK, CLASSES
-    )
+    decoder = CutDecoder(predicting.wrap(opened(halves.prediction)), joining.wrap(opened(halves.joint)), BLANK)
     for clip in samples()[:3]:
         hypothesis = recognizer.recognize_samples(clip.wave())
         scored = Scored(decoder)
@@ -172,7 +171,7 @@ def test_a_graph_that_does_not_fall_apart_runs_whole(knotted: Path) -> None:
     files = find_model(str(knotted), Precision.FP32)
     assert cut(files.decoder_joint.read_bytes()) is None
     recognizer = ParakeetRecognizer.open(files, threads=1)
-    assert isinstance(recognizer._decoder, WholeDecoder)
+    assert isinstance(decoder_of(recognizer), WholeDecoder)
     for clip in samples():
         assert recognizer.recognize_samples(clip.wave()).text == clip.heard["fp32"]
 
@@ -196,7 +195,7 @@ def test_a_graph_without_a_known_frame_size_is_refused(tmp_path: Path) -> None:
     model.graph.input[0].type.tensor_type.shape.dim[1].dim_param = "open"
     onnx.save(model, path)
     with pytest.raises(ModelInvalid, match="leaves the size of encoder_outputs open"):
-        open_decoder(path, 4, 10, open_from(path), same)
+        open_decoder(path, 4, open_from(path), same)
 
 
 class Slow(Counted):
@@ -220,8 +219,8 @@ class Slow(Counted):
 
 @pytest.mark.parametrize("slow_first", [True, False])
 def test_of_two_decoders_the_faster_is_kept_and_the_other_closed(path: Path, slow_first: bool) -> None:
-    quick = open_decoder(path, BLANK, CLASSES, open_from(path), same)
-    slow = open_decoder(path, BLANK, CLASSES, open_from(path), Slow().wrap)
+    quick = open_decoder(path, BLANK, open_from(path), same)
+    slow = open_decoder(path, BLANK, open_from(path), Slow().wrap)
     expected = walk(quick, 1)
     assert faster(*((slow, quick) if slow_first else (quick, slow))) is quick
     assert np.array_equal(walk(quick, 1), expected), "the trial leaves no state behind"
@@ -230,7 +229,7 @@ def test_of_two_decoders_the_faster_is_kept_and_the_other_closed(path: Path, slo
 
 
 def test_a_bound_run_of_a_closed_session_says_so(path: Path) -> None:
-    decoder = open_decoder(path, BLANK, CLASSES, open_from(path), same)
+    decoder = open_decoder(path, BLANK, open_from(path), same)
     decoder.begin()
     decoder.close()
     with pytest.raises(ProviderFault, match="closed"):
@@ -239,7 +238,7 @@ def test_a_bound_run_of_a_closed_session_says_so(path: Path) -> None:
 
 def test_a_bound_run_that_fails_is_the_providers_fault(tmp_path: Path) -> None:
     path = write_tiny_parakeet(tmp_path / "tiny", fault="raise-decoder") / "decoder_joint-model.onnx"
-    decoder = open_decoder(path, 4, 10, open_from(path), same)
+    decoder = open_decoder(path, 4, open_from(path), same)
     decoder.begin()
     with pytest.raises(ProviderFault, match=r"cpu failed to run decoder_joint-model\.onnx: .*Gather"):
         decoder.score(np.zeros(1, np.float32))

@@ -16,6 +16,7 @@ from coldvoxd.engines.parakeet.tdt import decode_greedy
 from coldvoxd.models import find_model
 from coldvoxd.native.opening import session_options
 from tests.support.models.exact import exact_log_mel
+from tests.support.models.internals import decoder_of
 from tests.support.sound.speech import Wave, mini, samples, variations
 
 THREADS = 1
@@ -147,7 +148,7 @@ class Watched:
 
     def __init__(self, pair: Pair, features: npt.NDArray[np.float32]) -> None:
         self.calls: list[Call] = []
-        self._transducer = pair.ours._decoder
+        self._transducer = decoder_of(pair.ours)
         blank = pair.ours.vocabulary.blank
         self._split = blank + 1
         decode_greedy(pair.ours.encode(features), self, blank=blank)

@@ -13,13 +13,13 @@ from coldvoxd.core.languages import AUTO, EUROPEAN, LanguageMeans
 from coldvoxd.core.seams import LastTokens, SeamContext, SeamMethod
 from coldvoxd.core.values import SAMPLE_RATE, EndReason, ModelFiles, Precision, Utterance
 from coldvoxd.engines.parakeet.decoder import CutDecoder, WholeDecoder
-from coldvoxd.engines.parakeet.opening import DURATIONS
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.engines.parakeet.steering import NOT_STEERED, Languages
 from coldvoxd.engines.parakeet.tdt import decode_greedy, log_probability
 from coldvoxd.engines.parakeet.vocabulary import BLANK, Vocabulary
 from coldvoxd.models import find_model
 from coldvoxd.native.opening import open_session
+from tests.support.models.internals import decoder_of, transducer_of
 from tests.support.models.multilingual import CONTROL_PIECES, RIVALS, TEXTS, write_multilingual_parakeet
 from tests.support.sound.speech import mini, samples
 
@@ -52,7 +52,7 @@ def recognizer(files: ModelFiles) -> ParakeetRecognizer:
 
 @pytest.mark.parametrize("language", TEXTS)
 def test_the_language_decides_what_is_recognized(recognizer: ParakeetRecognizer, language: str) -> None:
-    assert isinstance(recognizer._decoder, CutDecoder)
+    assert isinstance(decoder_of(recognizer), CutDecoder)
     assert recognizer.recognize(utterance(language)).text == TEXTS[language]
     assert recognizer.recognize(utterance()).text == TEXTS["auto"], "the next utterance is not primed"
 
@@ -65,7 +65,7 @@ def test_each_means_can_be_used_alone(files: ModelFiles, means: LanguageMeans, t
 
 def test_a_decoder_in_one_graph_is_steered_alike(files: ModelFiles, recognizer: ParakeetRecognizer) -> None:
     vocabulary = recognizer.vocabulary
-    whole = WholeDecoder(open_session(files.decoder_joint, threads=1), vocabulary.blank, len(vocabulary) + DURATIONS)
+    whole = WholeDecoder(open_session(files.decoder_joint, threads=1), vocabulary.blank)
     encoded = np.arange(25, dtype=np.float32)[:, None]
     for language in TEXTS:
         steering = Languages(vocabulary).steering(language)
@@ -202,8 +202,9 @@ class Recorded:
 
 def recorded(files: ModelFiles) -> tuple[ParakeetRecognizer, Recorded]:
     recognizer = ParakeetRecognizer.open(files, threads=1)
-    assert isinstance(recognizer._decoder, CutDecoder)
-    recognizer._decoder = decoder = Recorded(recognizer._decoder)  # type: ignore[assignment] # records what it reads
+    real = decoder_of(recognizer)
+    assert isinstance(real, CutDecoder)
+    transducer_of(recognizer).decoder = decoder = Recorded(real)  # type: ignore[assignment] # records what it reads
     return recognizer, decoder
 
 

@@ -175,7 +175,9 @@ def test_an_encoder_of_another_model_is_noticed(tiny: Path) -> None:
 
 def test_graphs_of_another_layout_are_noticed(tiny: Path) -> None:
     shutil.copy(tiny / "encoder-model.onnx", tiny / "decoder_joint-model.onnx")
-    with pytest.raises(ModelInvalid, match="is not the decoder_joint of a Parakeet TDT: it lacks encoder_outputs"):
+    with pytest.raises(
+        ModelInvalid, match="is not the decoder_joint of a Parakeet transducer: it lacks encoder_outputs"
+    ):
         opened(tiny)
 
 
@@ -185,7 +187,10 @@ def test_graphs_of_another_layout_are_noticed(tiny: Path) -> None:
         ("{", "cannot be read"),
         ("[" * 20_000, "cannot be read .it is nested too deeply"),
         ("[]", "JSON object"),
-        ('{"model_type": "whisper"}', "model_type 'whisper'; coldvoxd runs 'nemo-conformer-tdt' only"),
+        (
+            '{"model_type": "whisper"}',
+            "model_type 'whisper'; coldvoxd runs 'nemo-conformer-tdt', 'nemo-conformer-rnnt'",
+        ),
         ('{"features_size": "80"}', "features_size is '80'"),
         ('{"max_tokens_per_step": 0}', "max_tokens_per_step is 0"),
     ],

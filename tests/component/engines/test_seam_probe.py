@@ -16,6 +16,7 @@ from coldvoxd.engines.parakeet.tdt import decode_greedy, greedy
 from coldvoxd.engines.parakeet.vocabulary import BLANK, Vocabulary
 from coldvoxd.models import find_model
 from coldvoxd.recognition.utterance_split import joined, split
+from tests.support.models.internals import decoder_of
 from tests.support.sound.pauses import EDGE, halves
 from tests.support.sound.speech import mini, samples
 
@@ -209,7 +210,7 @@ def test_an_utterance_that_is_split_has_the_seam_of_its_first_part(recognizer: P
 def test_reading_tokens_first_is_like_having_decoded_them(recognizer: ParakeetRecognizer) -> None:
     """The frames after a place, decoded with the tokens before it, give what the whole gives there."""
     clip = next(sample for sample in samples() if sample.name.endswith(CUTS[0][0])).wave()
-    encoded, decoder, blank = _encoded(recognizer, clip), recognizer._decoder, recognizer.vocabulary.blank
+    encoded, decoder, blank = _encoded(recognizer, clip), decoder_of(recognizer), recognizer.vocabulary.blank
     whole = decode_greedy(encoded, decoder, blank=blank)
     for place in range(1, len(whole)):
         begin = whole[place].encoder_frame

@@ -9,7 +9,7 @@ import pytest
 
 from coldvoxd.core.errors import OutputNotFinite
 from coldvoxd.core.values import Token
-from coldvoxd.engines.parakeet.tdt import decode_greedy, log_probability
+from coldvoxd.engines.parakeet.tdt import decode_greedy, log_probability, with_durations
 
 A, B, BLANK = 0, 1, 2
 DURATIONS = 5
@@ -117,3 +117,32 @@ def test_scores_that_are_not_finite_are_the_providers_fault(place: int, value: f
     broken[place] = value
     with pytest.raises(OutputNotFinite, match="frame 1"):
         Table({(1, 0): broken}).decode(2)
+
+
+def rnnt_logits(token: int) -> npt.NDArray[np.float32]:
+    return logits(token, 0)[: BLANK + 1]
+
+
+class WithoutDurations(Table):
+    """An RNN-T."""
+
+    def score(self, encoder_frame: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        return super().score(encoder_frame)[: BLANK + 1]
+
+
+def test_without_durations_a_blank_leads_to_the_next_frame() -> None:
+    table = WithoutDurations({(0, 0): rnnt_logits(A), (0, 1): rnnt_logits(B), (2, 2): rnnt_logits(A)})
+    assert table.decode(4) == [(A, 0, 0), (B, 0, 0), (A, 2, 0)]
+    assert [frame for frame, _ in table.visited] == [0, 0, 0, 1, 2, 2, 3]
+
+
+def test_without_durations_the_tokens_of_a_frame_are_limited() -> None:
+    table = WithoutDurations({(0, count): rnnt_logits(A) for count in range(9)})
+    assert table.decode(2, limit=3) == [(A, 0, 0)] * 3
+    assert [frame for frame, _ in table.visited] == [0, 0, 0, 1]
+
+
+def test_a_token_without_a_duration_lasts_until_the_next_one_but_not_longer_than_a_tdts() -> None:
+    tokens = [Token(A, 0, 0, 0.0), Token(B, 0, 0, 0.0), Token(A, 3, 0, 0.0), Token(B, 20, 0, 0.0), Token(A, 22, 0, 0.0)]
+    assert [token.duration_frames for token in with_durations(tokens, 24)] == [0, 3, 4, 2, 2]
+    assert with_durations([], 24) == ()

@@ -1,0 +1,82 @@
+"""How a kind of model turns encoder frames into tokens: one interface for all of them."""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from coldvoxd.core.cancellation import CancellationToken
+from coldvoxd.core.model_kinds import ModelKind
+from coldvoxd.core.values import Token
+from coldvoxd.engines.parakeet.decoder import Decoder
+from coldvoxd.engines.parakeet.steering import NOT_STEERED, Steering
+from coldvoxd.engines.parakeet.tdt import greedy, with_durations
+
+Frames = npt.NDArray[np.float32]
+"""float32 (frames, encoder size)."""
+
+
+class Decoding(Protocol):
+    """Greedy decoding by one kind of model. One thread at a time."""
+
+    @property
+    def kind(self) -> ModelKind: ...
+
+    @property
+    def reads_tokens(self) -> bool:
+        """Whether tokens depend on those before them: a prediction network reads them."""
+        ...
+
+    def decode(
+        self, encoded: Frames, stop: CancellationToken | None = None, steering: Steering = NOT_STEERED
+    ) -> tuple[Token, ...]:
+        """The tokens in encoder frames. Raises ProviderFault, OutputNotFinite or Stopped."""
+        ...
+
+    def continued(
+        self, encoded: Frames, before: Sequence[int], stop: CancellationToken | None, steering: Steering
+    ) -> Iterator[Token]:
+        """Yield the tokens in encoder frames that follow the tokens `before`, as they are decoded. Raises as `decode`.
+
+        Without a prediction network these are the tokens of `decode`.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release the sessions, if there are any beside the encoder's."""
+        ...
+
+
+class TransducerDecoding:
+    """Implements Decoding for TDT and RNN-T."""
+
+    reads_tokens = True
+
+    def __init__(self, decoder: Decoder, blank: int, max_tokens_per_step: int) -> None:
+        self.decoder = decoder
+        self.kind = ModelKind.TDT if decoder.classes > blank + 1 else ModelKind.RNNT
+        self._blank = blank
+        self._max_tokens_per_step = max_tokens_per_step
+
+    def decode(
+        self, encoded: Frames, stop: CancellationToken | None = None, steering: Steering = NOT_STEERED
+    ) -> tuple[Token, ...]:
+        tokens = tuple(self.continued(encoded, (), stop, steering))
+        return tokens if self.kind is ModelKind.TDT else with_durations(tokens, len(encoded))
+
+    def continued(
+        self, encoded: Frames, before: Sequence[int], stop: CancellationToken | None, steering: Steering
+    ) -> Iterator[Token]:
+        return greedy(
+            encoded,
+            self.decoder,
+            blank=self._blank,
+            max_tokens_per_step=self._max_tokens_per_step,
+            before=(*steering.before, *before),
+            excluded=steering.excluded,
+            stop=stop,
+        )
+
+    def close(self) -> None:
+        self.decoder.close()
