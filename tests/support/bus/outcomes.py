@@ -31,7 +31,7 @@ CALLS: list[tuple[str, str, str | None, list[Any]]] = [
     ("StopDictation", "", DICTATION, []),
     ("Nothing", "", DICTATION, []),
     ("Nothing", "", "org.example.Nothing", []),
-    ("SelectDevice", "s", MICROPHONE, ["nobody's"]),
+    ("SelectDevice", "s", MICROPHONE, ["missing"]),
     ("Get", "ss", PROPERTIES, [ENGINE, "Nothing"]),
     ("Get", "ss", PROPERTIES, ["org.example.Nothing", "State"]),
     ("Get", "ss", PROPERTIES, ["", "State"]),
