@@ -200,4 +200,7 @@ def _details(transcript: Transcript, with_words: bool) -> dict[str, Variant]:
     }
     if with_words:
         details["words"] = words_body(transcript.words)
+    if transcript.alternatives:
+        others = [[bus_text(other.text), float(other.share)] for other in transcript.alternatives]
+        details["alternatives"] = Variant("a(sd)", others)
     return details

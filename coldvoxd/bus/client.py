@@ -340,4 +340,6 @@ def _event(message: Message) -> Event:
         if "words" in fields:
             keys = ("word", "start", "end", "confidence")
             fields["words"] = [dict(zip(keys, word, strict=True)) for word in fields["words"]]
+        if "alternatives" in fields:
+            fields["alternatives"] = [{"text": text, "share": share} for text, share in fields["alternatives"]]
     return Event(name, fields)

@@ -3,7 +3,7 @@
 import math
 from argparse import Namespace
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ from coldvoxd.files.transcription import transcribe_file
 from coldvoxd.media.pieces import Piece
 from coldvoxd.models import find_model
 from coldvoxd.models.catalog import max_utterance_s
+from coldvoxd.models.decoding_options import decoding_options_of
 from coldvoxd.models.directories import shortened
 from coldvoxd.models.seam_method import seam_method_of
 from coldvoxd.native.providers import AUTO, CPU, likely_accelerator
@@ -127,7 +128,11 @@ def _show(progress: Progress, source: Source, piece: Piece, share: float) -> Non
 def _open_recognizer(name: str, precision: Precision, model: ModelSettings, output: Output) -> ParakeetRecognizer:
     files = find_model(name, precision)
     opened = partial(
-        ParakeetRecognizer.open, files, threads=model.threads, language_means=LanguageMeans(model.language_means)
+        ParakeetRecognizer.open,
+        files,
+        threads=model.threads,
+        language_means=LanguageMeans(model.language_means),
+        options=decoding_options_of(replace(model, name=name)),
     )
     if model.provider != AUTO:
         return opened(model.provider)

@@ -24,6 +24,7 @@ def _several_languages(engine: EngineStatus) -> bool:
 
 CAPABILITIES: Mapping[str, Condition] = MappingProxyType(
     {
+        "alternatives": _always,
         "bind-to-caller": _always,
         "language": _several_languages,
         "max-seconds": _always,

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coldvoxd.core import languages
+from coldvoxd.core.decoding_options import Alternative
 from coldvoxd.core.problems import Problem
 from coldvoxd.core.seams import LastTokens, SeamContext, SeamedText, SeamFinding
 from coldvoxd.core.speech_spans import SpeechSpan
@@ -116,6 +117,8 @@ class Utterance:
     """The end of the session's earlier utterance; None if this one begins a sentence in any case."""
     language: str = languages.AUTO
     """Code of the language that is spoken, such as `de`; `auto` if it is not known."""
+    alternatives: int = 0
+    """Maximum number of other texts that are wanted."""
 
     @property
     def duration_s(self) -> float:
@@ -187,6 +190,8 @@ class Hypothesis:
     """Seconds of `inference_s` in which the seam was determined."""
     seam: SeamFinding | None = None
     """What was found between the earlier utterance and this one; None without a context, or if it remains unknown."""
+    alternatives: tuple[Alternative, ...] = field(default=(), repr=False)
+    """Other texts, the most probable first, if any were wanted and the recognizer has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +212,7 @@ class Transcript:
     words: tuple[Word, ...] = field(default=(), repr=False)
     """Times in seconds from the start of the session."""
     seamed: SeamedText = field(default=SeamedText(""), repr=False)
+    alternatives: tuple[Alternative, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +233,8 @@ class SessionOptions:
     """The session ends automatically after this many seconds; 0 uses the limit in the settings."""
     language: str = ""
     """`auto` or a language's code; empty leaves it to the settings, until the session has started."""
+    alternatives: int = 0
+    """Maximum number of other texts that accompany each text."""
 
 
 class StopReason(StrEnum):

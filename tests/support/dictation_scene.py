@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coldvoxd.core.channels import MIX
+from coldvoxd.core.decoding_options import Alternative
 from coldvoxd.core.errors import (
     NotReady,
     RecognitionFailed,
@@ -147,6 +148,7 @@ class CountingEngine:
             0.01,
             last_tokens=LastTokens("scripted", (1,)),
             seam=self.seam if utterance.context is not None else None,
+            alternatives=(Alternative(f"not {text}", 0.25),) * utterance.alternatives,
         )
 
 

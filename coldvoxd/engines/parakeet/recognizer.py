@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from coldvoxd.core.audible_noise import with_noise
 from coldvoxd.core.cancellation import CancellationToken
+from coldvoxd.core.decoding_options import GREEDY, Alternative, DecodingOptions
 from coldvoxd.core.features import HOP_SAMPLES, log_mel
 from coldvoxd.core.languages import AUTO, LanguageMeans
 from coldvoxd.core.model_kinds import ModelKind
@@ -25,6 +26,7 @@ from coldvoxd.core.values import (
     Utterance,
 )
 from coldvoxd.engines.parakeet import holes, seam_probe
+from coldvoxd.engines.parakeet.alternatives import alternatives_of
 from coldvoxd.engines.parakeet.configuration import ParakeetConfiguration
 from coldvoxd.engines.parakeet.decoder import Decoder
 from coldvoxd.engines.parakeet.decoding import Decoding, TransducerDecoding
@@ -61,6 +63,7 @@ class ParakeetRecognizer:
         pads: bool = False,
         masks: bool = True,
         languages: Languages | None = None,
+        options: DecodingOptions = GREEDY,
     ) -> None:
         """Use `open`. Raises ModelInvalid where the parts don't fit together.
 
@@ -69,7 +72,7 @@ class ParakeetRecognizer:
         self._configuration = settled(encoder, decoder, vocabulary, configuration)
         self._encoder = Encoder(encoder, pads=pads, masks=masks)
         self._decoding: Decoding = TransducerDecoding(
-            decoder, vocabulary.blank, self._configuration.max_tokens_per_step
+            decoder, vocabulary.blank, self._configuration.max_tokens_per_step, options
         )
         self._vocabulary = vocabulary
         self._languages = languages or Languages(vocabulary)
@@ -87,6 +90,7 @@ class ParakeetRecognizer:
         packed: bool = True,
         prepared: PreparedForm | None = None,
         language_means: LanguageMeans = LanguageMeans.BOTH,
+        options: DecodingOptions = GREEDY,
         masks: bool | None = None,
         pads: bool | None = None,
         wrap: Wrap = lambda session: session,
@@ -95,7 +99,7 @@ class ParakeetRecognizer:
 
         `provider` is ONNX Runtime's name or its short form. `threads` 0 means one for each physical core, or as many as
         were fastest when the prepared form was tried. `packed` is `open_session`'s. `prepared` is a form of exactly these
-        files for the CPU. `language_means` is what an utterance's language changes. `wrap` may put something in the place
+        files for the CPU. `language_means` is what an utterance's language changes, `options` how the decoder searches. `wrap` may put something in the place
         of a session: of the encoder's, then of the decoder's. `masks` and `pads` are the constructor's, for trials; by
         default they follow from the form and the provider. Raises ModelInvalid or ProviderUnavailable.
         """
@@ -115,6 +119,7 @@ class ParakeetRecognizer:
             pads=is_tuned_by_length if pads is None else pads,
             masks=(prepared is None or prepared.masks) if masks is None else masks,
             languages=Languages(vocabulary, files.languages, language_means),
+            options=options,
         )
 
     @property
@@ -162,6 +167,7 @@ class ParakeetRecognizer:
             speech=utterance.speech,
             context=utterance.context,
             language=utterance.language,
+            alternatives=utterance.alternatives,
             stop=stop,
         )
 
@@ -174,26 +180,25 @@ class ParakeetRecognizer:
         speech: Sequence[SpeechSpan] = (),
         context: SeamContext | None = None,
         language: str = AUTO,
+        alternatives: int = 0,
         stop: CancellationToken | None = None,
     ) -> Hypothesis:
         """Transcribe float32 (n,) in [-1, 1] at 16 kHz; `early` is that of `core.features.log_mel`.
 
         Where `speech` has no words, these parts are recognized again. With `context`, the seam before the utterance is
         determined; that changes no word. `language` is ignored, and that is logged, if the model lacks it.
+        `alternatives` is their maximum number; there are none where a part was recognized again.
 
         Empty text, without a run of the model, for fewer than 320 samples (20 ms) and for audio that is exactly zero
-        throughout. Raises InputFault for audio that no model could take (another rate, dtype or shape, values that
-        are not finite, more than 400 s), ProviderFault where the model could not be run, OutputNotFinite where its output
-        is not finite, and Stopped.
+        throughout. Raises InputFault for audio that no model could take (`input_check`), ProviderFault where the model
+        could not be run, OutputNotFinite where its output is not finite, and Stopped.
         """
         started_s = time.perf_counter()
         check_input(samples, sample_rate)
         steering = self._languages.steering(language)
-        tokens: tuple[Token, ...] = ()
-        encoded = np.empty((0, 0), np.float32)
+        tokens, encoded = tuple[Token, ...](), np.empty((0, 0), np.float32)
         stages: StageSeconds | None = None
-        found: list[Hole] = []
-        filled = 0
+        found, filled = list[Hole](), 0
         if len(samples) >= MIN_SAMPLES and has_sound(samples):
             heard = without_exact_silence(samples)
             features = log_mel(heard, self._configuration.features_size, early if heard is samples else None)
@@ -203,28 +208,43 @@ class ParakeetRecognizer:
             tokens = self.decode(encoded, stop, steering)
             found = holes.find(tokens, speech, len(encoded), self._frame_samples, self._vocabulary)
             tokens, filled = self._fill_all(found, tokens, encoded, heard, steering=steering, stop=stop)
-            decoded_s = time.perf_counter()
             self._encoder_share = (encoded_s - featured_s) * SAMPLE_RATE / len(heard)
-            stages = StageSeconds(featured_s - started_s, encoded_s - featured_s, decoded_s - encoded_s)
+            stages = StageSeconds(featured_s - started_s, encoded_s - featured_s, time.perf_counter() - encoded_s)
         shown = [token for token in tokens if self._vocabulary.shown(token.id)]
         words = self._vocabulary.words(shown, self._configuration.seconds_per_frame, len(samples) / SAMPLE_RATE)
         worded_s = time.perf_counter()
         own = Heard(samples, speech, encoded, shown, words)
         seam = self._seam(context, own, steering, stop) if context and words else None
+        seam_s = time.perf_counter() - worded_s
         return Hypothesis(
             text=self._vocabulary.text(shown),
             tokens=tokens,
             words=words,
             confidence=confidence(shown),
             provider=self.provider,
+            alternatives=() if filled else self._others(encoded, shown, alternatives, steering, stop),  # timed too
             inference_s=time.perf_counter() - started_s,
             stages=stages,
             holes=len(found),
             holes_filled=filled,
             last_tokens=seam_probe.last_tokens(shown, self._vocabulary),
-            seam_s=time.perf_counter() - worded_s,
+            seam_s=seam_s,
             seam=seam,
         )
+
+    def _others(
+        self,
+        encoded: npt.NDArray[np.float32],
+        shown: Sequence[Token],
+        most: int,
+        steering: Steering,
+        stop: CancellationToken | None,
+    ) -> tuple[Alternative, ...]:
+        """Return other texts than that of the tokens, as far as this kind of model has them."""
+        if not most or not shown or not isinstance(self._decoding, TransducerDecoding):
+            return ()
+        found = self._decoding.search(encoded, max(self._decoding.options.beam_size, most + 1), stop, steering)
+        return alternatives_of(found, self._vocabulary.text(shown), self._vocabulary)[:most]
 
     def _seam(
         self, context: SeamContext, heard: Heard, steering: Steering, stop: CancellationToken | None
