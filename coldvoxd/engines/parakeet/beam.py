@@ -7,7 +7,7 @@ Xu et al. (2023) in place of the step to the next frame, and the limit of tokens
 """
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -21,6 +21,9 @@ from coldvoxd.engines.parakeet.tdt import MAX_TOKENS_PER_STEP, Transducer
 
 MARGIN = 8.0
 """A sequence whose probability is less than e^-8 of the best one that is as far, or further, is dropped."""
+
+STATES_KEPT_FRAMES = 16
+"""Frames after which the states of sequences that were dropped are forgotten: each has kilobytes."""
 
 Scores = npt.NDArray[np.float64]
 
@@ -68,6 +71,7 @@ class _Node:
     """A token sequence. There is one node for each, so equal sequences are the same object."""
 
     state: Any
+    """None while no path has this sequence."""
     words: Any = None
     gain: float = 0.0
     """Sum of the vocabulary's."""
@@ -110,6 +114,9 @@ class _Pool:
         if path.best > known.best:
             known.best, known.emitted = path.best, path.emitted
 
+    def __iter__(self) -> Iterator[_Path]:
+        return iter(self._paths.values())
+
     def ranked(self, most: int) -> list[_Path]:
         return sorted(self._paths.values(), key=lambda path: path.rank, reverse=True)[:most]
 
@@ -134,17 +141,20 @@ class BeamSearch:
     temperature: float = 1.0
     vocabulary: Vocabulary | None = None
     stop: CancellationToken | None = None
+    _with_state: list[_Node] = field(default_factory=list)
 
     def run(self, encoded: npt.NDArray[np.float32]) -> list[Found]:
         """Return at most `beam_size` token sequences in encoder frames, float32 (frames, encoder size), best first.
 
         Raises as `tdt.greedy`.
         """
-        frames = len(encoded)
+        frames, reached = len(encoded), 0
         pools = [_Pool() for _ in range(frames + 1)]
         pools[0].add(_Path(self._root(encoded), 0.0, 0.0))
         for frame in range(frames):
-            ahead = max(pool.top for pool in pools[frame + 1 :])
+            if frame % STATES_KEPT_FRAMES == 0:
+                self._forget_states(pools[frame : reached + 1])
+            ahead = max((pool.top for pool in pools[frame + 1 : reached + 1]), default=-math.inf)
             paths = pools[frame].ranked(self.beam_size)
             pools[frame] = _Pool()
             for emitted_here in range(self.max_tokens_per_step + 1):
@@ -155,14 +165,16 @@ class BeamSearch:
                         break
                     if emitted_here == self.max_tokens_per_step:
                         pools[frame + 1].add(path)
+                        reached = max(reached, frame + 1)
                         continue
                     for duration, following in self._expanded(path, frame, encoded[frame]):
-                        target = stay if duration == 0 else pools[min(frame + duration, frames)]
-                        target.add(following)
+                        target = min(frame + duration, frames)
+                        (pools[target] if duration else stay).add(following)
+                        reached = max(reached, target)
                 paths = stay.ranked(self.beam_size)
                 if not paths:
                     break
-                ahead = max(pool.top for pool in pools[frame + 1 :])
+                ahead = max((pool.top for pool in pools[frame + 1 : reached + 1]), default=-math.inf)
         return [Found(_tokens(path.emitted), path.log_probability) for path in pools[frames].ranked(self.beam_size)]
 
     def _root(self, encoded: npt.NDArray[np.float32]) -> _Node:
@@ -172,7 +184,9 @@ class BeamSearch:
                 self.stop.check()
             self.transducer.score(encoded[0])  # a token is read after a score
             self.transducer.read(token)
-        return _Node(self.transducer.kept(), None if self.vocabulary is None else self.vocabulary.begin())
+        root = _Node(self.transducer.kept(), None if self.vocabulary is None else self.vocabulary.begin())
+        self._with_state.append(root)
+        return root
 
     def _expanded(self, path: _Path, frame: int, encoder_frame: npt.NDArray[np.float32]) -> Iterator[tuple[int, _Path]]:
         """Yield what may follow a path at a frame, with the durations; 0 stays at the frame."""
@@ -216,11 +230,22 @@ class BeamSearch:
         """Return the sequence with one more token. The transducer has just scored `node`."""
         child = node.children.get(token)
         if child is None:
-            child = node.children[token] = _Node(self.transducer.kept(token), gain=node.gain)
+            child = node.children[token] = _Node(None, gain=node.gain)
             if self.vocabulary is not None:
                 child.words, gain = self.vocabulary.step(node.words, token)
                 child.gain += gain
+        if child.state is None:
+            child.state = self.transducer.kept(token)
+            self._with_state.append(child)
         return child
+
+    def _forget_states(self, pools: Iterable[_Pool]) -> None:
+        """Forget the states of sequences that no path has any more."""
+        used = {path.node for pool in pools for path in pool}
+        for node in self._with_state:
+            if node not in used:
+                node.state = None
+        self._with_state[:] = [node for node in self._with_state if node.state is not None]
 
 
 def log_softmax(logits: npt.NDArray[np.floating[Any]]) -> Scores:
@@ -238,9 +263,9 @@ def _after_blank(durations: Scores) -> Iterator[tuple[int, float]]:
         yield 1, 0.0
         return
     yield 1, float(np.logaddexp(durations[0], durations[1]))
-    for duration in range(2, len(durations)):
-        if durations[duration] >= durations.max() - MARGIN:
-            yield duration, float(durations[duration])
+    least = durations.max() - MARGIN
+    for duration in np.flatnonzero(durations[2:] >= least).tolist():
+        yield duration + 2, float(durations[duration + 2])
 
 
 def _tokens(emitted: _Emitted | None) -> tuple[Token, ...]:

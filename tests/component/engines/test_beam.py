@@ -179,6 +179,15 @@ def test_where_the_model_is_certain_beam_and_greedy_are_one(seed: int, durations
     assert [token.logprob for token in found] == pytest.approx([token.logprob for token in greedy], abs=1e-5)
 
 
+def test_states_are_kept_while_a_sequence_may_continue_and_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = search(Tables(2))
+    monkeypatch.setattr(beam, "STATES_KEPT_FRAMES", 1)
+    assert search(Tables(2)) == wanted
+    long = BeamSearch(Tables(2), BLANK, 4, LIMIT)
+    long.run(encoded(60))
+    assert len(long._with_state) < 100
+
+
 def test_no_frames_give_one_empty_sequence() -> None:
     found = BeamSearch(Tables(1), BLANK, 4).run(encoded(0))
     assert [ids(one) for one in found] == [()]
