@@ -14,7 +14,7 @@ class PreparedForm:
     weights: Path
     """The file of the encoder's weights."""
     decoder: tuple[Path, ...]
-    """The prediction network and the joint network, or decoder_joint alone."""
+    """The prediction network and the joint network, or decoder_joint alone; none for CTC."""
     threads: int = 0
     """Number of threads with which the encoder was fastest when it was measured here; 0 if it was not measured."""
     decoder_threads: int = 0

@@ -288,12 +288,18 @@ class ModelFiles:
     directory: Path
     precision: Precision
     encoder: Path
-    decoder_joint: Path
+    decoder: tuple[Path, ...]
+    """`decoder_joint`, or the prediction and the joint network; none for CTC, whose encoder scores the vocabulary."""
     vocabulary: Path
     config: Path | None
-    """Optional in the layout; without it, the features have 80 bins."""
+    """Optional in the layout."""
     languages: tuple[str, ...] | None = field(default=None, compare=False)
     """Codes of the languages that the model recognizes; None if only its vocabulary shows them."""
+
+    @property
+    def graphs(self) -> tuple[Path, ...]:
+        """All graphs, the encoder first."""
+        return (self.encoder, *self.decoder)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,8 +33,8 @@ def verdict_path(files: ModelFiles) -> Path:
     Files are identified by path, size and modification time, because hashing gigabytes would delay the daemon's start.
     Raises OSError if one does not exist.
     """
-    named = [files.encoder, files.decoder_joint, files.vocabulary, *([files.config] if files.config else [])]
-    for graph in (files.encoder, files.decoder_joint):
+    named = [*files.graphs, files.vocabulary, *([files.config] if files.config else [])]
+    for graph in files.graphs:
         named += [graph.parent / location for location in sorted(external_files(graph))]
     identity = hashlib.sha256(f"{VERSION}".encode())
     for path in named:

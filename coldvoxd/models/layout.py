@@ -3,39 +3,46 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from coldvoxd.core.errors import ModelInvalid
+from coldvoxd.core.foreign_models import REMEDY, kind_of_files, kind_of_type
+from coldvoxd.core.model_kinds import ModelKind
+from coldvoxd.core.text_formats import json_value
 from coldvoxd.core.values import ModelFiles, Precision
 from coldvoxd.models.catalog import fetch_hint
-from coldvoxd.models.file_names import CONFIGURATION, DECODER_JOINT, ENCODER, VOCABULARY, graph_name
+from coldvoxd.models.file_names import CONFIGURATION, expected_files, files_in
 from coldvoxd.onnx_graph.external_data import check_whole, external_files
 
 
 def precisions(directory: Path) -> tuple[Precision, ...]:
-    """The precisions whose graphs and vocabulary are in the directory; no file is opened."""
-    if not (directory / VOCABULARY).is_file():
-        return ()
-    return tuple(
-        precision
-        for precision in Precision
-        if all((directory / graph_name(part, precision)).is_file() for part in (ENCODER, DECODER_JOINT))
-    )
+    """The precisions whose graphs and vocabulary are in the directory; no graph is opened."""
+    names = _names_in(directory)
+    return tuple(precision for precision in Precision if files_in(names, precision) is not None)
 
 
 def model_files(name: str, directory: Path, precision: Precision) -> ModelFiles:
     """The files of a complete model. Raises ModelInvalid, which names a missing or truncated file."""
-    configuration = directory / CONFIGURATION
+    names = _names_in(directory)
+    said = model_type(directory / CONFIGURATION) if CONFIGURATION in names else ""
+    if kind := kind_of_type(said):
+        raise ModelInvalid(f"The model directory {directory} has {kind}: config.json says model_type {said!r}", REMEDY)
+    located = files_in(names, precision, ctc_first=said == ModelKind.CTC)
+    expected = located or expected_files(names, precision)
     found = ModelFiles(
         name=name,
         directory=directory,
         precision=precision,
-        encoder=directory / graph_name(ENCODER, precision),
-        decoder_joint=directory / graph_name(DECODER_JOINT, precision),
-        vocabulary=directory / VOCABULARY,
-        config=configuration if configuration.is_file() else None,
+        encoder=directory / expected.encoder,
+        decoder=tuple(directory / part for part in expected.decoder),
+        vocabulary=directory / expected.vocabulary,
+        config=directory / CONFIGURATION if CONFIGURATION in names else None,
     )
-    missing = [path.name for path in (found.encoder, found.decoder_joint, found.vocabulary) if not path.is_file()]
-    if missing:
+    if located is None:
+        entries = {entry.name for entry in directory.iterdir()}
+        if not precisions(directory) and (kind := kind_of_files(entries)):
+            raise ModelInvalid(f"The model directory {directory} has {kind}", REMEDY)
+        missing = [path.name for path in (*found.graphs, found.vocabulary) if path.name not in names]
         others = [str(other) for other in precisions(directory)]
         raise ModelInvalid(
             f"The model directory {directory} lacks {', '.join(missing)}"
@@ -43,10 +50,25 @@ def model_files(name: str, directory: Path, precision: Precision) -> ModelFiles:
             fetch_hint(name, precision),
         )
     _check_readable(found.vocabulary, *([found.config] if found.config else ()))
-    problems = [problem for graph in (found.encoder, found.decoder_joint) for problem in _problems(graph)]
+    problems = [problem for graph in found.graphs for problem in _problems(graph)]
     if problems:
         raise ModelInvalid("; ".join(problems), fetch_hint(name, precision))
     return found
+
+
+def model_type(configuration: Path) -> str:
+    """`model_type` of config.json; empty if it has none or cannot be read, which opening the model reports."""
+    try:
+        content: Any = json_value(configuration.read_text("utf-8"))
+    except (OSError, ValueError):
+        return ""
+    value = content.get("model_type") if isinstance(content, dict) else None
+    return value if isinstance(value, str) else ""
+
+
+def _names_in(directory: Path) -> set[str]:
+    """The files in a directory; links to nothing are none."""
+    return {entry.name for entry in directory.iterdir() if entry.is_file()}
 
 
 def _check_readable(*paths: Path) -> None:

@@ -19,7 +19,7 @@ from coldvoxd.core.sentences import clause
 from coldvoxd.core.sizes import size_text
 from coldvoxd.core.values import ModelFiles, Precision
 from coldvoxd.models.directories import bundled_directory, cache_directory
-from coldvoxd.models.file_names import DECODER_JOINT, ENCODER, graph_name
+from coldvoxd.models.file_names import precision_name
 from coldvoxd.models.lock import alone
 from coldvoxd.models.manifest import identify
 from coldvoxd.models.precision_store import (
@@ -68,15 +68,15 @@ def convert(
     _check_memory(size, precision)
     _check_disk(size, precision, directory)
     with _workplace(directory, precision, report) as work:
-        for part, graph in ((ENCODER, source.encoder), (DECODER_JOINT, source.decoder_joint)):
-            report(f"making {graph_name(part, precision)}")
-            _write(graph, work / graph_name(part, precision), part, precision)
         made = replace(
             source,
             precision=precision,
-            encoder=work / graph_name(ENCODER, precision),
-            decoder_joint=work / graph_name(DECODER_JOINT, precision),
+            encoder=work / precision_name(source.encoder.name, precision),
+            decoder=tuple(work / precision_name(graph.name, precision) for graph in source.decoder),
         )
+        for graph, target in zip(source.graphs, made.graphs, strict=True):
+            report(f"making {target.name}")
+            _write(graph, target, precision, is_encoder=graph == source.encoder)
         report("trying it")
         _try(made, source, hear)
         report("hashing the fp32 files")
@@ -107,7 +107,7 @@ def _made_of(there: ModelFiles, source: ModelFiles) -> bool:
     return made_of is None or {Path(one.path) for one in made_of} == {path.resolve() for path in files_of(source)}
 
 
-def _write(graph: Path, target: Path, part: str, precision: Precision) -> None:
+def _write(graph: Path, target: Path, precision: Precision, *, is_encoder: bool) -> None:
     try:
         from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -119,7 +119,7 @@ def _write(graph: Path, target: Path, part: str, precision: Precision) -> None:
             write_half(graph, target)
             return
         # Types as of the published int8 files. The converter writes beside what it reads, so it reads a copy.
-        kind = QuantType.QUInt8 if part == ENCODER else QuantType.QInt8
+        kind = QuantType.QUInt8 if is_encoder else QuantType.QInt8
         with tempfile.TemporaryDirectory(dir=target.parent) as copies:
             for path in _files_of_graph(graph):
                 shutil.copyfile(path, Path(copies) / path.name)
@@ -172,7 +172,7 @@ def _located(made: ModelFiles, source: ModelFiles, directory: Path) -> ModelFile
         made,
         directory=directory,
         encoder=directory / made.encoder.name,
-        decoder_joint=directory / made.decoder_joint.name,
+        decoder=tuple(directory / graph.name for graph in made.decoder),
         vocabulary=directory / source.vocabulary.name,
         config=directory / source.config.name if source.config is not None else None,
     )

@@ -9,7 +9,7 @@ from coldvoxd.core.errors import ModelInvalid, ModelMissing
 from coldvoxd.core.text_formats import json_value
 from coldvoxd.core.values import ModelFiles, Precision
 from coldvoxd.models.directories import find_model
-from coldvoxd.models.file_names import CONFIGURATION, VOCABULARY
+from coldvoxd.models.file_names import CONFIGURATION
 from coldvoxd.models.json_file import write_json
 from coldvoxd.onnx_graph.external_data import external_files
 
@@ -67,14 +67,13 @@ def find_converted(name_or_path: str, precision: Precision) -> ModelFiles | None
 
 def files_of(files: ModelFiles) -> tuple[Path, ...]:
     """The graphs of a model and their files of weights. Raises OSError."""
-    graphs = (files.encoder, files.decoder_joint)
-    weights = (graph.parent / name for graph in graphs for name in sorted(external_files(graph)))
-    return (*graphs, *weights)
+    weights = (graph.parent / name for graph in files.graphs for name in sorted(external_files(graph)))
+    return (*files.graphs, *weights)
 
 
 def companions(files: ModelFiles) -> Mapping[str, Path]:
     """The files that a directory needs in addition to the graphs, by their names there."""
-    found = {VOCABULARY: files.vocabulary}
+    found = {files.vocabulary.name: files.vocabulary}
     return found | {CONFIGURATION: files.config} if files.config is not None else found
 
 

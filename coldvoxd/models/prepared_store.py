@@ -60,8 +60,8 @@ def form_path(files: ModelFiles, provider: str = CPU) -> Path:
 
 def sources(files: ModelFiles) -> list[Path]:
     """The graphs and their files of weights."""
-    graphs = [files.encoder, files.decoder_joint]
-    return graphs + [graph.parent / location for graph in graphs for location in sorted(external_files(graph))]
+    graphs = files.graphs
+    return [*graphs, *(graph.parent / location for graph in graphs for location in sorted(external_files(graph)))]
 
 
 def source_bytes(files: ModelFiles) -> int:

@@ -96,15 +96,8 @@ def _made(directory: Path, files: ModelFiles, threads: int, tell: Callable[[str]
         weights = encoder.with_name(f"{encoder.name}.data")
         reshaped = reshaped_encoder(files, threads, tell)
         pieces = _write_encoder(files, encoder, threads, reshaped.content)
-        halves = cut(files.decoder_joint.read_bytes())
-        if halves is None:
-            form = PreparedForm(partial, pieces, weights, (partial / "decoder_joint.onnx",))
-            _write(files.decoder_joint, form.decoder[0], threads)
-        else:
-            form = PreparedForm(partial, pieces, weights, (partial / "prediction.onnx", partial / "joint.onnx"))
-            for target, content in zip(form.decoder, (halves.prediction, halves.joint), strict=True):
-                _write(files.decoder_joint, target, threads, content)
-        form = replace(form, masks=reshaped.masks)
+        decoder = _write_decoder(files, partial, threads)
+        form = PreparedForm(partial, pieces, weights, decoder, masks=reshaped.masks)
         tell("comparing its results")
         # In int8 an additional empty column may add a frame, which widens the ranges of all frames: compared without
         # it.
@@ -146,6 +139,24 @@ def _write_encoder(files: ModelFiles, target: Path, threads: int, content: bytes
         piece.write_bytes(part)
     target.unlink()
     return pieces
+
+
+def _write_decoder(files: ModelFiles, into: Path, threads: int) -> tuple[Path, ...]:
+    """Like `_write` for the decoder, cut in two if possible; nothing if the model has none."""
+    parts = tuple(into / f"{part}.onnx" for part in ("prediction", "joint"))
+    if len(files.decoder) != 1:
+        for source, target in zip(files.decoder, parts, strict=False):
+            _write(source, target, threads)
+        return parts[: len(files.decoder)]
+    (source,) = files.decoder
+    halves = cut(source.read_bytes())
+    if halves is None:
+        whole = into / "decoder_joint.onnx"
+        _write(source, whole, threads)
+        return (whole,)
+    for target, content in zip(parts, (halves.prediction, halves.joint), strict=True):
+        _write(source, target, threads, content)
+    return parts
 
 
 def _write(source: Path, target: Path, threads: int, content: bytes | None = None) -> None:

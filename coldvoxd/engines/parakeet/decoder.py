@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -220,24 +220,34 @@ class _Bound:
 Decoder = WholeDecoder | CutDecoder
 
 
+class OpenGraph(Protocol):
+    """Opens a graph: a file, or `content` with the weights beside the file."""
+
+    def __call__(self, path: Path, content: bytes | None = None, /) -> OrtSession: ...
+
+
 def open_decoder(
-    path: Path,
+    paths: tuple[Path, ...],
     blank: int,
-    open_graph: Callable[[bytes | None], OrtSession],
+    open_graph: OpenGraph,
     wrap: Callable[[OrtSession], OrtSession],
 ) -> Decoder:
-    """The decoder in two graphs where `decoder_joint` can be cut, otherwise in one.
+    """The decoder in two graphs where the model has two, or where `decoder_joint` can be cut, otherwise in one.
 
-    `open_graph` opens a graph from its content, or the file itself for None; `wrap` may replace the session that scores.
-    Raises what opening raises, and ModelInvalid.
+    `open_graph` opens a file, or a graph in its place; `wrap` may replace the session that scores. Raises what opening
+    raises, and ModelInvalid.
     """
+    if len(paths) > 1:
+        prediction, joint = paths
+        return CutDecoder(open_graph(prediction), wrap(open_graph(joint)), blank)
+    (path,) = paths
     try:
         halves = cut(path.read_bytes())
     except (OSError, ValueError):  # opening the file reports the fault
         halves = None
     if halves is None:
-        return WholeDecoder(wrap(open_graph(None)), blank)
-    return CutDecoder(open_graph(halves.prediction), wrap(open_graph(halves.joint)), blank)
+        return WholeDecoder(wrap(open_graph(path)), blank)
+    return CutDecoder(open_graph(path, halves.prediction), wrap(open_graph(path, halves.joint)), blank)
 
 
 def faster(one: Decoder, other: Decoder) -> Decoder:

@@ -11,6 +11,7 @@ from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.decoding_options import GREEDY, DecodingOptions
 from coldvoxd.core.model_kinds import ModelKind
 from coldvoxd.core.values import Token
+from coldvoxd.engines.parakeet import ctc
 from coldvoxd.engines.parakeet.beam import BeamSearch, Found
 from coldvoxd.engines.parakeet.decoder import Decoder
 from coldvoxd.engines.parakeet.steering import NOT_STEERED, Steering
@@ -108,3 +109,33 @@ class TransducerDecoding:
 
     def close(self) -> None:
         self.decoder.close()
+
+
+class CtcDecoding:
+    """Implements Decoding for CTC: the encoder's frames are the scores of the vocabulary. It has no beam."""
+
+    kind = ModelKind.CTC
+    reads_tokens = False
+
+    def __init__(self, blank: int, options: DecodingOptions = GREEDY) -> None:
+        self._blank = blank
+        self._options = options
+
+    def decode(
+        self, encoded: Frames, stop: CancellationToken | None = None, steering: Steering = NOT_STEERED
+    ) -> tuple[Token, ...]:
+        if stop is not None:
+            stop.check()
+        return ctc.decode(encoded, blank=self._blank, excluded=steering.excluded, temperature=self._options.temperature)
+
+    def continued(
+        self,
+        encoded: Frames,
+        before: Sequence[int],  # noqa: ARG002 - nothing reads tokens
+        stop: CancellationToken | None,
+        steering: Steering,
+    ) -> Iterator[Token]:
+        return iter(self.decode(encoded, stop, steering))
+
+    def close(self) -> None:
+        """There is no session beside the encoder's."""

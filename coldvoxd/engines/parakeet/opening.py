@@ -9,6 +9,7 @@ from coldvoxd.core.provider_names import short_name
 from coldvoxd.core.values import ModelFiles, Precision
 from coldvoxd.engines.parakeet.cuda_options import cuda_options
 from coldvoxd.engines.parakeet.decoder import Decoder, faster, open_decoder, open_prepared
+from coldvoxd.engines.parakeet.fit import check_encoder
 from coldvoxd.engines.parakeet.vocabulary import Vocabulary
 from coldvoxd.native.opening import open_chain, open_session
 from coldvoxd.native.processor import physical_cores
@@ -43,17 +44,20 @@ class Opening:
     packed: bool
     wrap: Wrap
 
-    def open(self, vocabulary: Vocabulary) -> tuple[OrtSession, Decoder]:
-        """The encoder and the decoder from the model's own files."""
+    def open(self, vocabulary: Vocabulary) -> tuple[OrtSession, Decoder | None]:
+        """The encoder and the decoder, if the model has one, from the model's own files."""
         encoder = self.wrap(self._open_session(self.files.encoder, self.provider))
+        check_encoder(encoder, is_ctc=not self.files.decoder)
+        if not self.files.decoder:
+            return encoder, None
         decoder = self._open_decoder(vocabulary, self.provider)
         # The CPU computes fp16 slowly, so there only other precisions are compared with it.
         if short_name(self.provider) != CPU and self.files.precision is not Precision.FP16:
             decoder = faster(decoder, self._open_decoder(vocabulary, CPU))
         return encoder, decoder
 
-    def open_form(self, form: PreparedForm, vocabulary: Vocabulary) -> tuple[OrtSession, Decoder]:
-        """The encoder and the decoder from a prepared form of the files."""
+    def open_form(self, form: PreparedForm, vocabulary: Vocabulary) -> tuple[OrtSession, Decoder | None]:
+        """The encoder and the decoder, if the model has one, from a prepared form of the files."""
 
         def open_piece(path: Path) -> OrtSession:
             return self._open_prepared(path, form.threads, form.weights)
@@ -62,15 +66,13 @@ class Opening:
             return self._open_prepared(path, form.decoder_threads)
 
         encoder = self.wrap(open_chain(form.encoder, open_piece))
-        return encoder, open_prepared(form, vocabulary.blank, open_part, self.wrap)
+        return encoder, open_prepared(form, vocabulary.blank, open_part, self.wrap) if form.decoder else None
 
     def _open_decoder(self, vocabulary: Vocabulary, provider: str) -> Decoder:
-        path = self.files.decoder_joint
-
-        def open_graph(content: bytes | None) -> OrtSession:
+        def open_graph(path: Path, content: bytes | None = None) -> OrtSession:
             return self._open_session(path, provider, content)
 
-        return open_decoder(path, vocabulary.blank, open_graph, self.wrap)
+        return open_decoder(self.files.decoder, vocabulary.blank, open_graph, self.wrap)
 
     def _open_session(self, path: Path, provider: str, content: bytes | None = None) -> OrtSession:
         return open_session(

@@ -29,7 +29,7 @@ from coldvoxd.engines.parakeet import holes, seam_probe
 from coldvoxd.engines.parakeet.alternatives import alternatives_of
 from coldvoxd.engines.parakeet.configuration import ParakeetConfiguration
 from coldvoxd.engines.parakeet.decoder import Decoder
-from coldvoxd.engines.parakeet.decoding import Decoding, TransducerDecoding
+from coldvoxd.engines.parakeet.decoding import CtcDecoding, Decoding, TransducerDecoding
 from coldvoxd.engines.parakeet.encoder import Encoder
 from coldvoxd.engines.parakeet.fit import settled
 from coldvoxd.engines.parakeet.holes import Hole
@@ -55,7 +55,7 @@ class ParakeetRecognizer:
     def __init__(
         self,
         encoder: OrtSession,
-        decoder: Decoder,
+        decoder: Decoder | None,
         vocabulary: Vocabulary,
         configuration: ParakeetConfiguration,
         *,
@@ -70,9 +70,11 @@ class ParakeetRecognizer:
         `languages` are by default all that the vocabulary has. `pads` and `masks` are the `Encoder`'s.
         """
         self._configuration = settled(encoder, decoder, vocabulary, configuration)
-        self._encoder = Encoder(encoder, pads=pads, masks=masks)
-        self._decoding: Decoding = TransducerDecoding(
-            decoder, vocabulary.blank, self._configuration.max_tokens_per_step, options
+        self._encoder = Encoder(encoder, self._configuration.subsampling_factor, pads=pads, masks=masks)
+        self._decoding: Decoding = (
+            CtcDecoding(vocabulary.blank, options)
+            if decoder is None
+            else TransducerDecoding(decoder, vocabulary.blank, self._configuration.max_tokens_per_step, options)
         )
         self._vocabulary = vocabulary
         self._languages = languages or Languages(vocabulary)
@@ -103,7 +105,7 @@ class ParakeetRecognizer:
         of a session: of the encoder's, then of the decoder's. `masks` and `pads` are the constructor's, for trials; by
         default they follow from the form and the provider. Raises ModelInvalid or ProviderUnavailable.
         """
-        configuration = ParakeetConfiguration.read(files.config)
+        configuration = ParakeetConfiguration.of(files)
         vocabulary = Vocabulary.read(files.vocabulary)
         opening = Opening(files, provider, threads, packed, wrap)
         encoder, decoder = opening.open(vocabulary) if prepared is None else opening.open_form(prepared, vocabulary)

@@ -31,24 +31,27 @@ class Vocabulary:
 
     @classmethod
     def read(cls, path: Path) -> "Vocabulary":
-        """From `vocab.txt`: `piece id` on each line, in order, `<blk>` last. Raises ModelInvalid, which names the wrong line."""
-        pieces: list[str] = []
+        """From `vocab.txt` or `tokens.txt`: `piece id` on each line, in order, `<blk>` last.
+
+        Or a piece on each line and no ids, as some exports of Parakeet Unified have it: then `<blk>` may be missing, and is
+        the last one. Raises ModelInvalid, which names the wrong line.
+        """
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ModelInvalid(f"{path} cannot be read ({error}): download the model again") from error
-        for number, line in enumerate(text.removesuffix("\n").split("\n"), start=1):
+        lines = text.removesuffix("\n").split("\n")
+        if len(lines) > 1 and all(lines) and not any(" " in line for line in lines):
+            return cls(_with_blank_last(path, lines if BLANK in lines else [*lines, BLANK]))
+        pieces: list[str] = []
+        for number, line in enumerate(lines, start=1):
             piece, _, index = line.rpartition(" ")
             if not piece or index != str(len(pieces)):
                 raise ModelInvalid(
                     f"{path} line {number}: expected a piece and the id {len(pieces)}; download the model again"
                 )
             pieces.append(piece)
-        if not pieces or pieces[-1] != BLANK:
-            raise ModelInvalid(
-                f"{path} does not end with {BLANK}: it is truncated, or belongs to another kind of model"
-            )
-        return cls(tuple(pieces))
+        return cls(_with_blank_last(path, pieces))
 
     def __len__(self) -> int:
         return len(self.pieces)
@@ -111,6 +114,13 @@ class Vocabulary:
                 spoken.append(owner)
         close()
         return tuple(words)
+
+
+def _with_blank_last(path: Path, pieces: list[str]) -> tuple[str, ...]:
+    """The pieces. Raises ModelInvalid if the last one is not blank."""
+    if pieces[-1] != BLANK:
+        raise ModelInvalid(f"{path} does not end with {BLANK}: it is truncated, or belongs to another kind of model")
+    return tuple(pieces)
 
 
 def confidence(tokens: Sequence[Token]) -> float:

@@ -1,11 +1,13 @@
 """Other texts for the same audio, from the bundled model."""
 
 import math
+from pathlib import Path
 
 import pytest
 
 from coldvoxd.core.decoding_options import DecodingOptions
 from coldvoxd.core.features import log_mel
+from coldvoxd.core.model_kinds import ModelKind
 from coldvoxd.core.values import Precision, Token
 from coldvoxd.engines.parakeet.alternatives import alternatives_of
 from coldvoxd.engines.parakeet.beam import Found
@@ -15,6 +17,7 @@ from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.engines.parakeet.vocabulary import Vocabulary
 from coldvoxd.models import find_model
 from coldvoxd.native.opening import open_session
+from tests.support.models.family import write_ctc, write_rnnt
 from tests.support.models.internals import decoder_of, transducer_of
 from tests.support.sound.speech import mini, samples
 
@@ -60,13 +63,39 @@ def test_both_forms_of_the_decoder_search_alike_to_the_last_bit(recognizer: Para
     files = find_model(str(mini()), recognizer.precision)
     assert isinstance(decoder_of(recognizer), CutDecoder)
     whole = TransducerDecoding(
-        WholeDecoder(open_session(files.decoder_joint, threads=1), recognizer.vocabulary.blank),
+        WholeDecoder(open_session(files.decoder[0], threads=1), recognizer.vocabulary.blank),
         recognizer.vocabulary.blank,
         10,
     )
     for clip in CLIPS[:2]:
         encoded = recognizer.encode(log_mel(clip.wave(), recognizer.features_size))
         assert whole.search(encoded, 4) == transducer_of(recognizer).search(encoded, 4)
+
+
+def test_an_rnnt_has_a_beam_too(tmp_path: Path) -> None:
+    files = find_model(str(write_rnnt(tmp_path / "model")), Precision.FP32)
+    greedy, beamed = (
+        ParakeetRecognizer.open(files, threads=1, options=DecodingOptions(beam_size)) for beam_size in (1, 4)
+    )
+    assert beamed.kind is ModelKind.RNNT
+    for clip in CLIPS:
+        one, other = (model.recognize_samples(clip.wave(), alternatives=2) for model in (greedy, beamed))
+        assert one.text == other.text == clip.said
+        assert other.alternatives
+        assert [word.text for word in one.words] == [word.text for word in other.words]
+        assert all(token.duration_frames <= 4 for token in other.tokens)
+
+
+def test_a_ctc_model_has_no_alternatives_and_ignores_the_beam(tmp_path: Path) -> None:
+    files = find_model(str(write_ctc(tmp_path / "model")), Precision.FP32)
+    plain, warm = (
+        ParakeetRecognizer.open(files, threads=1, options=options)
+        for options in (DecodingOptions(), DecodingOptions(beam_size=4, temperature=2.0))
+    )
+    one, other = (model.recognize_samples(CLIPS[1].wave(), alternatives=2) for model in (plain, warm))
+    assert one.text == other.text
+    assert one.alternatives == other.alternatives == ()
+    assert other.confidence < one.confidence
 
 
 def test_a_temperature_changes_confidences_only(recognizer: ParakeetRecognizer) -> None:

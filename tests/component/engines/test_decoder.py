@@ -50,8 +50,8 @@ class Counted:
         return session
 
 
-def open_from(path: Path) -> Callable[[bytes | None], OrtSession]:
-    return lambda content: open_session(path, threads=1, content=content)
+def open_graph(path: Path, content: bytes | None = None) -> OrtSession:
+    return open_session(path, threads=1, content=content)
 
 
 def same(session: OrtSession) -> OrtSession:
@@ -60,7 +60,7 @@ def same(session: OrtSession) -> OrtSession:
 
 @pytest.fixture(params=[Precision.FP32, Precision.INT8], ids=str)
 def path(request: pytest.FixtureRequest) -> Path:
-    return find_model(str(mini()), request.param).decoder_joint
+    return find_model(str(mini()), request.param).decoder[0]
 
 
 def walk(decoder: Decoder, seed: int) -> list[npt.NDArray[np.float32]]:
@@ -77,7 +77,7 @@ def walk(decoder: Decoder, seed: int) -> list[npt.NDArray[np.float32]]:
 
 def test_two_graphs_and_one_give_the_same_scores_to_the_last_bit(path: Path) -> None:
     whole = WholeDecoder(open_session(path, threads=1), BLANK)
-    halves = open_decoder(path, BLANK, open_from(path), same)
+    halves = open_decoder((path,), BLANK, open_graph, same)
     assert isinstance(halves, CutDecoder)
     for seed in range(4):
         for one, two in zip(walk(whole, seed), walk(halves, seed), strict=True):
@@ -86,7 +86,7 @@ def test_two_graphs_and_one_give_the_same_scores_to_the_last_bit(path: Path) -> 
 
 def test_a_sentence_does_not_depend_on_the_one_before(path: Path) -> None:
     whole = WholeDecoder(open_session(path, threads=1), BLANK)
-    for decoder in (whole, open_decoder(path, BLANK, open_from(path), same)):
+    for decoder in (whole, open_decoder((path,), BLANK, open_graph, same)):
         first = walk(decoder, 1)
         walk(decoder, 2)
         assert np.array_equal(first, walk(decoder, 1))
@@ -95,11 +95,13 @@ def test_a_sentence_does_not_depend_on_the_one_before(path: Path) -> None:
 def test_the_prediction_network_runs_once_a_token_at_most_and_the_joint_network_once_a_score() -> None:
     files = find_model(str(mini()), Precision.FP32)
     recognizer = ParakeetRecognizer.open(files, threads=1)
-    halves = cut(files.decoder_joint.read_bytes())
+    (path,) = files.decoder
+    halves = cut(path.read_bytes())
     assert halves is not None
-    opened = open_from(files.decoder_joint)
     predicting, joining = Counted(), Counted()
-    decoder = CutDecoder(predicting.wrap(opened(halves.prediction)), joining.wrap(opened(halves.joint)), BLANK)
+    decoder = CutDecoder(
+        predicting.wrap(open_graph(path, halves.prediction)), joining.wrap(open_graph(path, halves.joint)), BLANK
+    )
     for clip in samples()[:3]:
         hypothesis = recognizer.recognize_samples(clip.wave())
         scored = Scored(decoder)
@@ -136,10 +138,10 @@ def test_each_half_is_a_whole_file_of_its_own(path: Path) -> None:
     halves = cut(model)
     assert halves is not None
     assert len(halves.prediction) + len(halves.joint) == pytest.approx(len(model), rel=0.02), "no weight is in both"
-    joint = open_from(path)(halves.joint)
+    joint = open_graph(path, halves.joint)
     assert set(joint.inputs) == {"encoder_outputs", halves.link}
     assert set(joint.outputs) == {"outputs"}
-    prediction = open_from(path)(halves.prediction)
+    prediction = open_graph(path, halves.prediction)
     assert "encoder_outputs" not in prediction.inputs
     assert set(prediction.outputs) == {halves.link, "output_states_1", "output_states_2"}
 
@@ -169,7 +171,7 @@ def knotted(tmp_path: Path) -> Path:
 
 def test_a_graph_that_does_not_fall_apart_runs_whole(knotted: Path) -> None:
     files = find_model(str(knotted), Precision.FP32)
-    assert cut(files.decoder_joint.read_bytes()) is None
+    assert cut(files.decoder[0].read_bytes()) is None
     recognizer = ParakeetRecognizer.open(files, threads=1)
     assert isinstance(decoder_of(recognizer), WholeDecoder)
     for clip in samples():
@@ -195,7 +197,7 @@ def test_a_graph_without_a_known_frame_size_is_refused(tmp_path: Path) -> None:
     model.graph.input[0].type.tensor_type.shape.dim[1].dim_param = "open"
     onnx.save(model, path)
     with pytest.raises(ModelInvalid, match="leaves the size of encoder_outputs open"):
-        open_decoder(path, 4, open_from(path), same)
+        open_decoder((path,), 4, open_graph, same)
 
 
 class Slow(Counted):
@@ -219,8 +221,8 @@ class Slow(Counted):
 
 @pytest.mark.parametrize("slow_first", [True, False])
 def test_of_two_decoders_the_faster_is_kept_and_the_other_closed(path: Path, slow_first: bool) -> None:
-    quick = open_decoder(path, BLANK, open_from(path), same)
-    slow = open_decoder(path, BLANK, open_from(path), Slow().wrap)
+    quick = open_decoder((path,), BLANK, open_graph, same)
+    slow = open_decoder((path,), BLANK, open_graph, Slow().wrap)
     expected = walk(quick, 1)
     assert faster(*((slow, quick) if slow_first else (quick, slow))) is quick
     assert np.array_equal(walk(quick, 1), expected), "the trial leaves no state behind"
@@ -229,7 +231,7 @@ def test_of_two_decoders_the_faster_is_kept_and_the_other_closed(path: Path, slo
 
 
 def test_a_bound_run_of_a_closed_session_says_so(path: Path) -> None:
-    decoder = open_decoder(path, BLANK, open_from(path), same)
+    decoder = open_decoder((path,), BLANK, open_graph, same)
     decoder.begin()
     decoder.close()
     with pytest.raises(ProviderFault, match="closed"):
@@ -238,7 +240,7 @@ def test_a_bound_run_of_a_closed_session_says_so(path: Path) -> None:
 
 def test_a_bound_run_that_fails_is_the_providers_fault(tmp_path: Path) -> None:
     path = write_tiny_parakeet(tmp_path / "tiny", fault="raise-decoder") / "decoder_joint-model.onnx"
-    decoder = open_decoder(path, 4, open_from(path), same)
+    decoder = open_decoder((path,), 4, open_graph, same)
     decoder.begin()
     with pytest.raises(ProviderFault, match=r"cpu failed to run decoder_joint-model\.onnx: .*Gather"):
         decoder.score(np.zeros(1, np.float32))

@@ -65,7 +65,7 @@ def test_each_means_can_be_used_alone(files: ModelFiles, means: LanguageMeans, t
 
 def test_a_decoder_in_one_graph_is_steered_alike(files: ModelFiles, recognizer: ParakeetRecognizer) -> None:
     vocabulary = recognizer.vocabulary
-    whole = WholeDecoder(open_session(files.decoder_joint, threads=1), vocabulary.blank)
+    whole = WholeDecoder(open_session(files.decoder[0], threads=1), vocabulary.blank)
     encoded = np.arange(25, dtype=np.float32)[:, None]
     for language in TEXTS:
         steering = Languages(vocabulary).steering(language)

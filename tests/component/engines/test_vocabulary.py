@@ -122,3 +122,17 @@ def test_a_vocabulary_that_is_not_text_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ModelInvalid, match=re.escape(str(path))):
         Vocabulary.read(path)
+
+
+@pytest.mark.parametrize("blank", [True, False], ids=["with blank", "without blank"])
+def test_pieces_without_ids_are_in_their_order_and_blank_is_last(tmp_path: Path, blank: bool) -> None:
+    path = tmp_path / "vocab.txt"
+    path.write_text("".join(f"{piece}\n" for piece in (V2 if blank else V2[:-1])), encoding="utf-8")
+    assert Vocabulary.read(path).pieces == V2
+
+
+def test_pieces_without_ids_after_blank_belong_to_another_model(tmp_path: Path) -> None:
+    path = tmp_path / "vocab.txt"
+    path.write_text("<blk>\na\nb\n", encoding="utf-8")
+    with pytest.raises(ModelInvalid, match="does not end with <blk>"):
+        Vocabulary.read(path)

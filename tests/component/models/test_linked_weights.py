@@ -68,7 +68,7 @@ def unchecked(directory: Path) -> ModelFiles:
     encoder, decoder_joint = (directory / name for name in GRAPHS)
     vocabulary, config = (directory / name for name in SMALL)
     return replace(
-        bundled, directory=directory, encoder=encoder, decoder_joint=decoder_joint, vocabulary=vocabulary, config=config
+        bundled, directory=directory, encoder=encoder, decoder=(decoder_joint,), vocabulary=vocabulary, config=config
     )
 
 

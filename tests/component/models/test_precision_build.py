@@ -70,7 +70,7 @@ def test_what_is_current_is_not_made_again_and_what_is_not_is(model: ModelFiles)
         raise AssertionError("it was made again")
 
     assert convert(model, Precision.FP16, refuse) == made
-    model.decoder_joint.touch()
+    model.decoder[0].touch()
     assert find_converted(str(model.directory), Precision.FP16) is None
     with pytest.raises(AssertionError, match="made again"):
         convert(model, Precision.FP16, refuse)

@@ -103,7 +103,7 @@ async def test_a_missing_model_is_told_and_noticed_when_it_has_been_placed(tmp_p
     place.mkdir()
     shutil.copy(mini.encoder, place)
     await eventually(lambda: supervisor.state.engine.degraded == "model-invalid")
-    for path in (mini.decoder_joint, mini.vocabulary, mini.directory / "config.json"):
+    for path in (*mini.decoder, mini.vocabulary, mini.directory / "config.json"):
         shutil.copy(path, place)
     await eventually(lambda: supervisor.state.engine.ready)
     await loading

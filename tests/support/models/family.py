@@ -2,15 +2,17 @@
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from coldvoxd.core.features import log_mel
 from coldvoxd.core.values import Precision, Token
@@ -22,7 +24,7 @@ from tests.support.sound.speech import samples
 
 ENCODER, DECODER_JOINT = "encoder-model.onnx", "decoder_joint-model.onnx"
 BINS, PIECES, WIDTH = 128, 385, 128
-STEPS = 300
+STEPS = 200
 """Steps of gradient descent: all targets are best by then."""
 
 
@@ -142,26 +144,35 @@ def _rnnt_layer() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         path = Path(folder) / "hidden.onnx"
         onnx.save(model, str(path))
         session = open_session(path, threads=1)
-    rows, targets = [], []
-    for encoded, tokens in _heard():
-        states = [np.zeros((2, 1, WIDTH), np.float32)] * 2
+    rows: list[npt.NDArray[np.float32]] = []
+    targets: list[int] = []
+
+    def step(frame: npt.NDArray[np.float32], token: int, states: Sequence[npt.NDArray[np.float32]]) -> list[Any]:
+        feeds = {"encoder_outputs": frame[None, :, None], "targets": np.array([[token]], np.int32)}
+        feeds |= {"target_length": np.ones(1, np.int32), "input_states_1": states[0], "input_states_2": states[1]}
+        return session.run((hidden, "output_states_1", "output_states_2"), feeds)
+
+    def follow(encoded: npt.NDArray[np.float32], tokens: Sequence[Token], before: Sequence[Token]) -> None:
+        """Collect the rows of an utterance after the tokens of another one, without its final mark."""
+        states: Sequence[npt.NDArray[np.float32]] = [np.zeros((2, 1, WIDTH), np.float32)] * 2
         last, place = PIECES - 1, 0
+        for token in before[:-1]:
+            _, *states = step(encoded[0], last, states)
+            last = token.id
         for frame in range(len(encoded)):
             while True:
-                feeds = {
-                    "encoder_outputs": encoded[frame][None, :, None],
-                    "targets": np.array([[last]], np.int32),
-                    "target_length": np.ones(1, np.int32),
-                    "input_states_1": states[0],
-                    "input_states_2": states[1],
-                }
-                row, *after = session.run((hidden, "output_states_1", "output_states_2"), feeds)
+                row, *after = step(encoded[frame], last, states)
                 emits = place < len(tokens) and tokens[place].encoder_frame <= frame
                 rows.append(row.reshape(-1))
                 targets.append(tokens[place].id if emits else PIECES - 1)
                 if not emits:
                     break
                 last, states, place = tokens[place].id, after, place + 1
+
+    heard = _heard()
+    for number, (encoded, tokens) in enumerate(heard):
+        follow(encoded, tokens, ())
+        follow(encoded, tokens, heard[number - 1][1])
     session.close()
     return _fitted(np.array(rows), np.array(targets))
 
@@ -172,8 +183,11 @@ def _ctc_head() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     rows, targets = [], []
     for encoded, tokens in _heard():
         labels = np.full(len(encoded), PIECES - 1)
-        for token in tokens:
-            labels[token.encoder_frame : token.encoder_frame + min(2, max(1, token.duration_frames))] = token.id
+        free = 0
+        for token in tokens:  # a CTC model emits one token a frame
+            begin = max(free, token.encoder_frame)
+            free = begin + min(2, max(1, token.duration_frames))
+            labels[begin:free] = token.id
         rows.append(encoded)
         targets.append(labels)
     return _fitted(np.concatenate(rows), np.concatenate(targets))
@@ -235,3 +249,145 @@ def _drop_unused(graph: onnx.GraphProto) -> None:
 def _save(model: onnx.ModelProto, path: Path) -> None:
     onnx.checker.check_model(model)
     onnx.save(model, str(path))
+
+
+def write_sherpa(directory: Path, model: Path, *, numbered: bool = False) -> Path:
+    """A model of onnx-asr's layout in that of sherpa-onnx: three graphs, and the encoder's metadata.
+
+    `numbered` names the states as NeMo's export of the prediction network does.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    configuration = json.loads((model / "config.json").read_text())
+    shutil.copy(model / "vocab.txt", directory / "tokens.txt")
+    whole = onnx.load(str(model / DECODER_JOINT))
+    takes = {value.name: value for value in whole.graph.input}
+    gives = {value.name: value for value in whole.graph.output}
+    state = takes["input_states_1"].type.tensor_type.shape.dim
+    link = _predicted(whole.graph)
+    predicted = helper.make_tensor_value_info("decoder_out", TensorProto.FLOAT, ["batch", state[2].dim_value, "tokens"])
+    length = helper.make_tensor_value_info("prednet_lengths", TensorProto.INT32, ["batch"])
+    prediction = _part(
+        whole,
+        [
+            *_needed(whole.graph, [link, "output_states_1", "output_states_2"], stop=()),
+            helper.make_node("Transpose", [link], ["decoder_out"], perm=[0, 2, 1]),
+            helper.make_node("Identity", ["target_length"], ["prednet_lengths"]),
+        ],
+        [takes[name] for name in ("targets", "target_length", "input_states_1", "input_states_2")],
+        [predicted, length, gives["output_states_1"], gives["output_states_2"]],
+    )
+    read = helper.make_tensor_value_info("decoder_outputs", TensorProto.FLOAT, ["batch", state[2].dim_value, "tokens"])
+    joint = _part(
+        whole,
+        [
+            helper.make_node("Transpose", ["decoder_outputs"], [link], perm=[0, 2, 1]),
+            *_needed(whole.graph, ["outputs"], stop=(link,)),
+        ],
+        [takes["encoder_outputs"], read],
+        [gives["outputs"]],
+    )
+    if numbered:
+        _rename(prediction.graph, {"decoder_out": "outputs", "output_states_1": "states", "output_states_2": "162"})
+        _rename(prediction.graph, {"input_states_1": "states.1", "input_states_2": "onnx::Slice_3"})
+        joint.graph.output[0].type.tensor_type.shape.dim[-1].dim_param = "classes"
+    encoder = onnx.load(str(model / ENCODER))
+    is_tdt = configuration["model_type"] == "nemo-conformer-tdt"
+    helper.set_model_props(
+        encoder,
+        {
+            "vocab_size": str(PIECES - 1),
+            "normalize_type": "per_feature",
+            "pred_rnn_layers": str(state[0].dim_value),
+            "pred_hidden": str(state[2].dim_value),
+            "subsampling_factor": "8",
+            "model_type": "EncDecRNNTBPEModel",
+            "version": "2",
+            "model_author": "NeMo",
+            "feat_dim": str(configuration["features_size"]),
+            # sherpa-onnx decides by the address whether there are durations.
+            "url": f"https://huggingface.co/nvidia/parakeet-{'tdt' if is_tdt else 'rnnt'}-0.6b",
+        },
+    )
+    for part, content in {"encoder": encoder, "decoder": prediction, "joiner": joint}.items():
+        _save(content, directory / f"{part}.onnx")
+    return directory
+
+
+def _predicted(graph: onnx.GraphProto) -> str:
+    """The prediction network's output, (batch, tokens, width): the last transposed tensor independent of the encoder."""
+    of_encoder = {"encoder_outputs"}
+    found = ""
+    for node in graph.node:
+        if of_encoder & set(node.input):
+            of_encoder |= set(node.output)
+        elif node.op_type == "Transpose":
+            found = node.output[0]
+    return found
+
+
+def _needed(graph: onnx.GraphProto, wanted: Sequence[str], stop: Sequence[str]) -> list[onnx.NodeProto]:
+    """The nodes on which these tensors depend, in order, back to the tensors in `stop`."""
+    names, found = set(wanted) - set(stop), []
+    for node in reversed(graph.node):
+        if names & set(node.output):
+            found.append(node)
+            names |= set(node.input) - set(stop)
+    return found[::-1]
+
+
+def _part(
+    whole: onnx.ModelProto,
+    nodes: Sequence[onnx.NodeProto],
+    takes: Sequence[onnx.ValueInfoProto],
+    gives: Sequence[onnx.ValueInfoProto],
+) -> onnx.ModelProto:
+    used = {name for node in nodes for name in node.input}
+    weights = [tensor for tensor in whole.graph.initializer if tensor.name in used]
+    graph = helper.make_graph(nodes, "part", takes, gives, initializer=weights)
+    return helper.make_model(graph, opset_imports=list(whole.opset_import), ir_version=whole.ir_version)
+
+
+def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
+    for node in graph.node:
+        for field in (node.input, node.output):
+            for index, name in enumerate(field):
+                field[index] = names.get(name, name)
+    for value in (*graph.input, *graph.output):
+        value.name = names.get(value.name, value.name)
+
+
+def replay(directory: Path, frames: npt.NDArray[np.float32]) -> Path:
+    """Make a model's encoder return these frames, float32 (frames, WIDTH), whatever it hears: both peers decode the same."""
+    path = directory / "encoder.onnx"
+    model = onnx.load(str(path))
+    graph = model.graph
+    del graph.node[:], graph.initializer[:]
+    graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(frames.T[None]), "frames"))
+    graph.initializer.append(numpy_helper.from_array(np.array([len(frames)]), "count"))
+    graph.node.append(helper.make_node("Identity", ["frames"], ["outputs"]))
+    graph.node.append(helper.make_node("Identity", ["count"], ["encoded_lengths"]))
+    _save(model, path)
+    return directory
+
+
+def heard_frames() -> tuple[npt.NDArray[np.float32], ...]:
+    """The bundled encoder's frames of each sample, float32 (frames, WIDTH)."""
+    return tuple(frames for frames, _ in _heard())
+
+
+def prefer_no_duration(directory: Path) -> Path:
+    """Let the decoder of a TDT predict a duration of 0 throughout, so that the limit of tokens at a frame counts."""
+    model = onnx.load(str(directory / DECODER_JOINT))
+    _, bias = _last_layer(model)
+    values = numpy_helper.to_array(bias).copy()
+    values[PIECES] += 1000
+    bias.CopyFrom(numpy_helper.from_array(values, bias.name))
+    _save(model, directory / DECODER_JOINT)
+    return directory
+
+
+def with_int8(directory: Path) -> Path:
+    """Add int8 graphs to a model, by ONNX Runtime's converter."""
+    for path in sorted(directory.glob("*.onnx")):
+        quantize_dynamic(path, path.with_suffix(".int8.onnx"), weight_type=QuantType.QUInt8)
+    return directory

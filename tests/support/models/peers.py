@@ -1,4 +1,4 @@
-"""Compares recognition with onnx-asr, token for token, with the same weights and the same session options."""
+"""Compares recognition with onnx-asr and sherpa-onnx, token for token, with the same weights."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import onnx_asr
 
-from coldvoxd.core.values import Precision, Token
+from coldvoxd.core.values import SAMPLE_RATE, Precision, Token
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
+from coldvoxd.engines.parakeet.vocabulary import WORD_START
 from coldvoxd.models import find_model
 from coldvoxd.native.opening import session_options
 from tests.support.sound.speech import Wave
@@ -18,6 +19,7 @@ from tests.support.sound.speech import Wave
 THREADS = 1
 """The clips are short: more threads would only wait for each other."""
 
+FRAME_S = 0.08
 Placed = list[tuple[int, int]]
 """Ids and encoder frames."""
 
@@ -77,3 +79,33 @@ def compared(directory: Path, precision: Precision, clips: Sequence[tuple[str, W
     kind = ours.kind.label
     ours.close()
     return Equality(kind, precision, len(clips), tokens, tuple(parted), tuple(parted_alone), tuple(other_ids))
+
+
+def open_sherpa(directory: Path) -> Any:
+    """Open sherpa-onnx's recognizer of a model in its layout, in fp32."""
+    import sherpa_onnx
+
+    files = {part: str(directory / f"{part}.onnx") for part in ("encoder", "decoder", "joiner")}
+    return sherpa_onnx.OfflineRecognizer.from_transducer(
+        **files,
+        tokens=str(directory / "tokens.txt"),
+        num_threads=THREADS,
+        feature_dim=128,
+        model_type="nemo_transducer",
+    )
+
+
+def heard_by_sherpa(peer: Any, wave: Wave) -> tuple[str, list[tuple[str, int]]]:
+    """The text, and the pieces with their encoder frames."""
+    stream = peer.create_stream()
+    stream.accept_waveform(SAMPLE_RATE, wave)
+    peer.decode_stream(stream)
+    result = stream.result
+    pieces = [piece.replace(" ", WORD_START) for piece in result.tokens]
+    frames = [round(seconds / FRAME_S) for seconds in result.timestamps]
+    return result.text.strip(), list(zip(pieces, frames, strict=True))
+
+
+def pieces_of(recognizer: ParakeetRecognizer, tokens: Iterable[Token]) -> list[tuple[str, int]]:
+    """Our tokens as `heard_by_sherpa` has them."""
+    return [(recognizer.vocabulary.pieces[token.id], token.encoder_frame) for token in tokens]
