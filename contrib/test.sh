@@ -8,7 +8,8 @@ usage: contrib/test.sh [--system] [--again N] [PYTEST ARGUMENT...]
 
 Sets this checkout up (it prints what it installs and why), then runs ruff, mypy --strict, the layer contract, the
 checks of generated files, of the language and of sizes, and the tests of the plain lane: those that need only the daemon, a private
-bus and a private sound server, and take less than 20 s each. contrib/docs/contributing.md describes the lanes.
+bus and a private sound server, and take less than 20 s each. Bus tests run again with the other D-Bus library.
+contrib/docs/contributing.md describes the lanes.
 
   --system   install what the other tests need (a user's systemd, a second sound server, desktops), and run only those, and
              shellcheck
@@ -98,6 +99,16 @@ options=(--numprocesses "${COLDVOX_TEST_JOBS:-$jobs}" --dist loadfile --record "
 [[ $lane == ci ]] && options+=(--no-loadscope-reorder)
 (($#)) || options+=(--lane "$lane")
 check "pytest" python -m pytest "${options[@]}" "$@"
+
+# On Python 3.15 dbus-fast takes the place of dbus-next, and no client may notice: contrib/docs/decisions/dbus-next.md.
+if ((! $#)) && python -c 'import sys; sys.exit(sys.version_info >= (3, 15))'; then
+    bus_tests=(tests/component/bus --ignore tests/component/bus/test_generated_clients.py)
+    [[ $lane == plain ]] && bus_tests=(--lane plain tests/component/bus/test_{body,connection,dictation,files,header,interface}.py)
+    name="pytest, the bus tests on dbus-fast"
+    check "$name" env COLDVOX_TEST_BUS_LIBRARY=dbus-fast python -m pytest --numprocesses "${COLDVOX_TEST_JOBS:-$jobs}" \
+        --dist loadfile "${bus_tests[@]}"
+    [[ ${failed[*]} == *"$name"* ]] && echo "$name" >>"$faults" # not among the tests that get a second try
+fi
 
 if [[ -e $record ]]; then
     python contrib/dev/lanes.py left-out "$record" "${left_out[@]}" ||

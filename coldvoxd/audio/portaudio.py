@@ -18,12 +18,13 @@ from coldvoxd.audio.convert import StreamConverter
 from coldvoxd.audio.device_retry import DeviceRetry, surroundings
 from coldvoxd.audio.jack import keep_jack_out
 from coldvoxd.audio.library_stderr import hushed, quieten
+from coldvoxd.core.audio_values import Chunk
 from coldvoxd.core.channels import MOST, StreamLayout, stream_layout
 from coldvoxd.core.errors import CaptureFault, UnknownDevice
 from coldvoxd.core.ports import OpenedMicrophone
 from coldvoxd.core.settings import MicrophoneSettings
 from coldvoxd.core.sound_sources import DEFAULT, Source, find
-from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, Chunk
+from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE
 
 log = logging.getLogger(__name__)
 

@@ -4,11 +4,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from dbus_next import Message, Variant
-
 from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.file_calls import outcome_body
 from coldvoxd.bus.interface_xml import DICTATION, ENGINE, OBJECT_PATH, PROPERTIES, signature_of
+from coldvoxd.bus.library import Message, Variant
 from coldvoxd.bus.peers.notifications import notification
 from coldvoxd.bus.properties import Properties
 from coldvoxd.bus.valid_text import bus_text
@@ -187,7 +186,7 @@ class PropertyChanges(Observer):
 
 
 def _details(transcript: Transcript, with_words: bool) -> dict[str, Variant]:
-    # dbus-next rejects NumPy's float32, hence float().
+    # the library rejects NumPy's float32, hence float().
     details = {
         "start": Variant("d", float(transcript.start_s)),
         "end": Variant("d", float(transcript.end_s)),
@@ -201,4 +200,7 @@ def _details(transcript: Transcript, with_words: bool) -> dict[str, Variant]:
     }
     if with_words:
         details["words"] = words_body(transcript.words)
+    if transcript.alternatives:
+        others = [[bus_text(other.text), float(other.share)] for other in transcript.alternatives]
+        details["alternatives"] = Variant("a(sd)", others)
     return details

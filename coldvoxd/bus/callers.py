@@ -4,9 +4,8 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from dbus_next import DBusError, Message, MessageType
-
 from coldvoxd.bus.connection import Connection
+from coldvoxd.bus.library import DBusError, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class Callers:
         self._connection = connection
         self._left = left
         self._watches: dict[str, int] = {}
-        connection.add_message_handler(self._handle)
+        connection.objects.add_handler(self._note_caller)
 
     async def watch(self, name: str) -> bool:
         """Watch a caller. Return False, and do not watch it, if it has already left the bus."""
@@ -71,6 +70,5 @@ class Callers:
                 self._connection.signals.unfollow(name, self._changed)
             self._left(name)
 
-    def _handle(self, message: Message) -> None:
-        if message.message_type is MessageType.METHOD_CALL:
-            _caller.set(Caller(message.sender, self._connection.arrived_s))
+    def _note_caller(self, call: Message) -> None:
+        _caller.set(Caller(call.sender, self._connection.arrived_s))

@@ -4,10 +4,9 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from dbus_next import Variant
-
 from coldvoxd.bus.callers import Caller, Callers, current_caller
 from coldvoxd.bus.connection import Connection
+from coldvoxd.bus.library import Variant
 from coldvoxd.bus.options import parse_options, parse_retry_options, parse_stop_options, session_options_body
 from coldvoxd.bus.valid_text import bus_text
 from coldvoxd.core import languages

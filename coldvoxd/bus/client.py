@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Self
 
-from dbus_next import DBusError, Message, MessageFlag, Variant
-
 from coldvoxd.bus.client_errors import named, translated
 from coldvoxd.bus.client_options import Options, options_body
 from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.interface_xml import BUS_NAME, DICTATION, ENGINE, MICROPHONE, OBJECT_PATH, PROPERTIES
+from coldvoxd.bus.library import DBusError, Message, MessageFlag, Variant
 from coldvoxd.bus.peers.notifications import show
 from coldvoxd.bus.signals import Source
 from coldvoxd.bus.valid_text import check_text
@@ -341,4 +340,6 @@ def _event(message: Message) -> Event:
         if "words" in fields:
             keys = ("word", "start", "end", "confidence")
             fields["words"] = [dict(zip(keys, word, strict=True)) for word in fields["words"]]
+        if "alternatives" in fields:
+            fields["alternatives"] = [{"text": text, "share": share} for text, share in fields["alternatives"]]
     return Event(name, fields)

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from dbus_next import DBusError
-
+from coldvoxd.bus.library import DBusError
 from coldvoxd.core import errors
 
 NAMED_ERRORS: Mapping[str, type[errors.ColdvoxError]] = MappingProxyType(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from dbus_next import Variant
+from coldvoxd.bus.library import Variant
 
 Options: TypeAlias = Mapping[str, bool | int | str]
 """Values by the keys of the contract, such as `single-utterance`."""

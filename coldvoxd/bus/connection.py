@@ -1,22 +1,22 @@
-"""A message bus connection: dbus-next's, without the defects that would end the daemon."""
+"""A message bus connection: calls, signals and objects on asyncio.
+
+The library, `library`, has the messages and their encoding; everything that reads, writes, waits or dispatches is ours.
+"""
 
 import asyncio
 import fcntl
 import os
+import socket
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Self
 
-from dbus_next import DBusError, Message, MessageFlag, MessageType
-from dbus_next.service import ServiceInterface
-
-from coldvoxd.bus.interface_xml import interfaces_of_properties, introspection, introspection_of_parent
-from coldvoxd.bus.receiving import ReceivingBus
-from coldvoxd.bus.replies import Reply
-from coldvoxd.bus.routing import children_of
-from coldvoxd.bus.sending import PatientSocket
+from coldvoxd.bus.address import authenticate, connect
+from coldvoxd.bus.library import DBusError, Message, MessageFlag, MessageType, marshalled
+from coldvoxd.bus.objects import Objects
+from coldvoxd.bus.receiving import Answered, ReceivingBus
 from coldvoxd.bus.signals import BUS, Signals
-from coldvoxd.core.errors import BusUnavailable, shown
+from coldvoxd.core.errors import BusUnavailable
 from coldvoxd.core.sentences import sentence, sentences
 from coldvoxd.userdirs import base_directories
 
@@ -43,43 +43,46 @@ def session_address() -> str:
 
 
 class Connection(ReceivingBus):
-    """dbus-next's connection with the following differences. Event loop only.
+    """A client of a message bus. Event loop only.
 
-    - `receiving` describes how messages are received;
-    - a full socket makes the writer wait; the library treats EAGAIN as the end of the connection;
-    - Introspect returns the contract's XML; the library's lacks the names of signal arguments and output arguments,
-      and at a path such as /org/cold it invents a child;
-    - Get, Set and GetAll accept an empty interface, which stands for all of them;
-    - an error raised by a method is returned with a name from `replies`, and is not logged as well;
-    - there is no ObjectManager, whose signals would broadcast the object's properties;
-    - file descriptors survive a full socket;
-    - after the connection has ended, messages are dropped and calls raise, whereas the library would wait forever;
-    - a bus that disappears during the connection setup causes an error, whereas the library would loop.
+    - `receiving` describes how messages are received, `objects` how calls are served;
+    - a full socket makes messages wait, file descriptors included; it ends nothing;
+    - after the connection has ended, messages are dropped and calls raise.
     """
 
-    def __init__(self, address: str, name: str = SESSION_BUS) -> None:
-        super().__init__(address)
-        self.name = name
-        """The bus's name in messages."""
-        self._writer.sock = PatientSocket(self._sock)
+    def __init__(self, sock: socket.socket, name: str = SESSION_BUS) -> None:
+        """Use `open` to create an instance."""
+        super().__init__(sock, name)
+        self.unique_name = ""
+        """Our own name on the bus, such as `:1.42`."""
         self.signals = Signals(self)
-        self._last_sent: asyncio.Future[Any] | None = None
+        self.objects = Objects(self)
+        self._last_sent: asyncio.Future[None] | None = None
 
     @classmethod
-    async def open(cls, address: str | None = None, name: str = SESSION_BUS) -> "Connection":
+    async def open(cls, address: str | None = None, name: str = SESSION_BUS) -> Self:
         """Connect to `address`, by default the session bus; `name` is for messages. Raises BusUnavailable."""
         address = address or session_address()
+        began_s = asyncio.get_running_loop().time()
         try:
-            connection = cls(address, name)
+            async with asyncio.timeout(CONNECT_LIMIT_S):
+                sock = await connect(address)
         except (OSError, ValueError) as error:
             raise BusUnavailable(
                 sentences(f"Cannot connect to the {name} at {address}: {_cause(error)}", f"Is the {name} running?")
             ) from error
+        connection: Self | None = None
         try:
-            async with asyncio.timeout(CONNECT_LIMIT_S):
-                await connection.connect()
-        except Exception as error:
-            connection._release()
+            async with asyncio.timeout_at(began_s + CONNECT_LIMIT_S):
+                await authenticate(sock)
+                connection = cls(sock, name)
+                connection.unique_name = str(await connection.ask_bus("Hello"))
+        except BaseException as error:
+            if connection is not None:
+                connection._release()
+            sock.close()
+            if not isinstance(error, Exception):
+                raise
             raise BusUnavailable(sentence(f"Cannot connect to the {name} at {address}: {_cause(error)}")) from error
         return connection
 
@@ -111,10 +114,10 @@ class Connection(ReceivingBus):
             raise DBusError(f"{BUS}.Error.InvalidArgs", "the reply has no file descriptor", reply)
         return fcntl.fcntl(reply.unix_fds[0], fcntl.F_DUPFD_CLOEXEC, 0)
 
-    def ask_then(self, call: Message, then: Callable[[Message | None], None]) -> None:
+    def ask_then(self, call: Message, then: Answered) -> None:
         """Send a call. `then` receives the reply, in order with other messages, or None if the connection is lost."""
         if self.usable:
-            self._call(call, lambda reply, _: then(reply))
+            self._send_call(call, then)
         else:
             then(None)
 
@@ -124,20 +127,33 @@ class Connection(ReceivingBus):
         if followed:
             self.signals.begin_to_follow(name)
         try:
-            reply: Message | None = await self.call(call)
-        except BusUnavailable:
-            raise
-        except (OSError, EOFError) as error:
-            raise BusUnavailable(f"The connection to the {self.name} was lost.") from error
+            reply = await self._replied(call)
         finally:
             if followed:
                 self.signals.unfollow(name)
         if reply is None:
-            raise BusUnavailable(f"The connection to the {self.name} was closed.")
+            raise BusUnavailable(f"The connection to the {self.name} was lost.")
         if reply.message_type is MessageType.ERROR:
             text = reply.body[0] if reply.body and isinstance(reply.body[0], str) else ""
             raise DBusError(reply.error_name, text, reply)
         return reply
+
+    async def _replied(self, call: Message) -> Message | None:
+        """Send a call and return its reply; None if the connection is lost."""
+        replied: asyncio.Future[Message | None] = self._loop.create_future()
+
+        def answered(reply: Message | None) -> None:
+            if not replied.done():
+                replied.set_result(reply)
+
+        self.ask_then(call, answered)
+        return await replied
+
+    def _send_call(self, call: Message, answered: Answered) -> None:
+        self._number(call)
+        data = marshalled(call)
+        self._expect_answer(call, answered)
+        self._queue(data, call)
 
     def send_to_bus(self, member: str, signature: str = "", *body: object) -> None:
         """Call the bus itself without waiting for a reply."""
@@ -159,7 +175,7 @@ class Connection(ReceivingBus):
     async def wait_until_lost(self) -> None:
         """Return once `aclose` was called. Raises BusUnavailable when the connection is lost."""
         try:
-            await asyncio.shield(self._disconnect_future)
+            await asyncio.shield(self._ended)
         except Exception as error:
             raise BusUnavailable(f"The connection to the {self.name} was lost ({type(error).__name__}).") from error
 
@@ -168,111 +184,33 @@ class Connection(ReceivingBus):
         if self.usable and self._last_sent is not None:
             await asyncio.wait([self._last_sent], timeout=FLUSH_LIMIT_S)
         if self.usable:
-            self.disconnect()
-            await asyncio.wait([self._disconnect_future], timeout=FLUSH_LIMIT_S)
+            self._closing = True
+            with suppress(OSError):
+                self._sock.shutdown(socket.SHUT_RDWR)
+            await asyncio.wait([self._ended], timeout=FLUSH_LIMIT_S)  # until all that has arrived was read
         self._release()
 
-    def send(self, msg: Message) -> "asyncio.Future[Any]":  # type: ignore[override]  # as aio's own does
+    def send(self, message: Message) -> "asyncio.Future[None]":
         """Queue a message; the future is done once the socket has accepted all of its bytes."""
         if not self.usable:
-            if msg.message_type is MessageType.METHOD_CALL:
+            if message.message_type is MessageType.METHOD_CALL:
                 raise BusUnavailable(f"The connection to the {self.name} was lost.")
-            dropped: asyncio.Future[Any] = self._loop.create_future()
+            dropped: asyncio.Future[None] = self._loop.create_future()
             dropped.set_result(None)
             return dropped
-        sent: asyncio.Future[Any] = super().send(msg)
+        self._number(message)
+        return self._queue(marshalled(message), message)
+
+    def _queue(self, data: bytes, message: Message) -> "asyncio.Future[None]":
+        sent = self._writer.send(data, message.unix_fds or ())
         sent.add_done_callback(_retrieve)
         self._last_sent = sent
         return sent
 
     def _release(self) -> None:
-        """Close the socket, which the library leaves to the garbage collector."""
-        self._user_disconnect = True
-        self._stop_receiving()
-        with suppress(OSError, ValueError):
-            self._loop.remove_reader(self._fd)
-            self._loop.remove_writer(self._fd)
-        if self._disconnect_future.done():
-            _retrieve(self._disconnect_future)
-        self._close_socket()
-
-    def _close_socket(self) -> None:
-        with suppress(OSError, ValueError):
-            self._stream.close()
+        self._closing = True
+        self._end()
         self._sock.close()
-
-    def _setup_socket(self) -> None:
-        try:
-            super()._setup_socket()
-        except BaseException:
-            if hasattr(self, "_sock"):
-                self._close_socket()
-            raise
-
-    async def _auth_readline(self) -> str:
-        line = b""
-        while not line.endswith(b"\r\n"):
-            received = await self._loop.sock_recv(self._sock, 2)
-            if not received:
-                raise EOFError("the bus closed the connection")
-            line += received
-        return line[:-2].decode()
-
-    def _send_reply(self, msg: Message) -> Reply:
-        return Reply(self.send, msg)
-
-    def _default_introspect_handler(self, msg: Message, send_reply: Any) -> None:
-        if msg.path in self._path_exports:
-            xml = introspection()
-        else:
-            xml = introspection_of_parent(children_of(msg.path, self._path_exports))
-        send_reply(Message.new_method_return(msg, "s", [xml]))
-
-    def _default_properties_handler(self, msg: Message, send_reply: Any) -> None:
-        msg.body[:2] = [shown(name) for name in msg.body[:2] if isinstance(name, str)]  # no real name is that long
-        if msg.body[0]:
-            super()._default_properties_handler(msg, send_reply)
-        elif msg.member == "GetAll":
-            self._reply_all_properties(msg, send_reply)
-        else:
-            name = msg.body[1]
-            msg.body[0] = interfaces_of_properties().get(name)
-            if msg.body[0] is None:
-                raise DBusError(f"{BUS}.Error.UnknownProperty", f"No interface has a property {name}.")
-            super()._default_properties_handler(msg, send_reply)
-
-    def _reply_all_properties(self, msg: Message, send_reply: Any) -> None:
-        """Reply to GetAll with the properties of all interfaces, for a call that names none."""
-        replies: list[Message] = []
-        for interface in self._path_exports[msg.path]:
-            msg.body[0] = interface.name
-            super()._default_properties_handler(msg, Reply(replies.append, msg))
-        values: dict[str, Any] = {}
-        for reply in replies:
-            if reply.message_type is MessageType.ERROR:
-                send_reply(reply)
-                return
-            values |= reply.body[0]
-        send_reply(Message.new_method_return(msg, "a{sv}", [values]))
-
-    def _default_get_machine_id_handler(self, msg: Message, send_reply: Any) -> None:
-        """Forward the reply of the bus, errors included. The library forwards no errors, and replies only once."""
-
-        def answer(reply: Message | None, fault: BaseException | None) -> None:
-            if reply is None or fault is not None:
-                return  # the connection was lost
-            if reply.message_type is MessageType.METHOD_RETURN:
-                send_reply(Message.new_method_return(msg, "s", reply.body))
-            else:
-                text = str(reply.body[0]) if reply.body else "The bus gave no machine ID."
-                send_reply(Message.new_error(msg, reply.error_name, text))
-
-        peer = f"{BUS}.Peer"
-        self._call(Message(BUS, "/org/freedesktop/DBus", peer, "GetMachineId"), answer)
-
-    def _emit_interface_added(self, path: str, interface: ServiceInterface) -> None: ...
-
-    def _emit_interface_removed(self, path: str, removed_interfaces: list[str]) -> None: ...
 
 
 def bus_call(member: str, signature: str, *body: object) -> Message:

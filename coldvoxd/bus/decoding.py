@@ -3,11 +3,8 @@
 import struct
 from typing import Any
 
-from dbus_next import Message, MessageFlag, MessageType
-from dbus_next._private.unmarshaller import Unmarshaller
-from dbus_next.signature import SignatureTree
-
-from coldvoxd.bus.header import Malformed
+from coldvoxd.bus.body import decoded
+from coldvoxd.bus.library import Message, MessageFlag, MessageType, parsed_signature
 from coldvoxd.bus.reader import Frame
 
 _Message: Any = Message  # the library's annotations omit that most arguments may be None
@@ -28,21 +25,18 @@ def message_of(frame: Frame) -> Message:
         reply_serial=fields.reply_serial,
         sender=fields.sender,
         unix_fds=list(frame.descriptors),
-        signature=SignatureTree._get(fields.signature),  # noqa: SLF001 - the library's cache
+        signature=parsed_signature(fields.signature),
         serial=lengths.serial,
     )
     return message
 
 
 def body_of(frame: Frame) -> list[Any]:
-    """Return the decoded values.
-
-    Raises Malformed, UnicodeDecodeError or RecursionError, because brokers forward bodies without reading them.
-    """
-    if not frame.lengths.body_bytes:
+    """Return the decoded values. Raises ValueError; see `body.decoded`."""
+    lengths = frame.lengths
+    if not lengths.body_bytes:
         return []
-    body = _Body(frame)
-    return [body.read_argument(kind) for kind in SignatureTree._get(frame.fields.signature).types]  # noqa: SLF001 - as above
+    return decoded(frame.data, lengths.header_bytes, frame.fields.signature, little_endian=lengths.little_endian)
 
 
 def refusal(serial: int, call_serial: int, caller: str, name: str, text: str) -> bytes:
@@ -68,21 +62,3 @@ def _field(code: int, kind: bytes, value: bytes) -> bytes:
 def _string(text: str) -> bytes:
     encoded = text.encode()
     return struct.pack("<I", len(encoded)) + encoded + b"\0"
-
-
-class _Body(Unmarshaller):
-    """The library's decoder, applied to a message that is completely in memory."""
-
-    def __init__(self, frame: Frame) -> None:
-        super().__init__(None)
-        self.buf = bytearray(frame.data)
-        self.offset = frame.lengths.header_bytes
-        self.endian = frame.data[0]
-
-    def read(self, n: int, prefetch: bool = False) -> int:
-        begin: int = self.offset
-        if begin + n > len(self.buf):
-            raise Malformed("a body that ends early")
-        if not prefetch:
-            self.offset = begin + n
-        return begin

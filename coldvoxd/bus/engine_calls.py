@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-from dbus_next import Variant
-
+from coldvoxd.bus.library import Variant
 from coldvoxd.core.metrics import EDGES_S, Figures, GpuFigures, Percentiles, Stage
 from coldvoxd.core.ports import EngineControl
 

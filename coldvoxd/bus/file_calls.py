@@ -3,10 +3,9 @@
 import os
 from collections.abc import Callable, Mapping
 
-from dbus_next import Variant
-
 from coldvoxd.bus.callers import Callers, current_caller
 from coldvoxd.bus.connection import Connection
+from coldvoxd.bus.library import Variant
 from coldvoxd.bus.options import parse_file_options
 from coldvoxd.bus.valid_text import bus_text
 from coldvoxd.bus.word_details import words_body

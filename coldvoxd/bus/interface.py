@@ -5,13 +5,11 @@ The implementations are in `calls`, `engine_calls`, `file_calls` and `properties
 
 from typing import Any
 
-from dbus_next import PropertyAccess
-from dbus_next.service import ServiceInterface, dbus_property, method
-
 from coldvoxd.bus.calls import Calls
 from coldvoxd.bus.engine_calls import EngineCalls
 from coldvoxd.bus.file_calls import FileCalls
 from coldvoxd.bus.interface_xml import DICTATION, ENGINE, MICROPHONE
+from coldvoxd.bus.library import PropertyAccess, ServiceInterface, dbus_property, method
 from coldvoxd.bus.properties import Properties
 
 _READ = PropertyAccess.READ

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from dbus_next import Variant
-
+from coldvoxd.bus.library import Variant
 from coldvoxd.core import channels, languages
+from coldvoxd.core.decoding_options import MOST_ALTERNATIVES
 from coldvoxd.core.errors import InvalidOption, NotSupported, shown
 from coldvoxd.core.file_values import FileOptions
 from coldvoxd.core.values import SessionOptions
@@ -20,6 +20,7 @@ OPTION_TYPES: Mapping[str, str] = MappingProxyType(
         "max-seconds": "u",
         "language": "s",
         "partials": "b",
+        "alternatives": "u",
     }
 )
 STOP_OPTION_TYPES: Mapping[str, str] = MappingProxyType({"session": "u"})
@@ -49,6 +50,7 @@ def parse_options(options: Mapping[str, Variant]) -> SessionOptions:
         max_seconds=_positive(values, "max-seconds", "omit it to use the limit in the settings"),
         language=_language(values),
         partials=values.get("partials", False),
+        alternatives=min(_positive(values, "alternatives", "omit it for none"), MOST_ALTERNATIVES),
     )
 
 
@@ -63,6 +65,8 @@ def session_options_body(options: SessionOptions) -> dict[str, Variant]:
     }
     if options.max_seconds:
         body["max-seconds"] = Variant("u", options.max_seconds)
+    if options.alternatives:
+        body["alternatives"] = Variant("u", options.alternatives)
     if options.language:
         body["language"] = Variant("s", options.language)
     return body

@@ -3,10 +3,9 @@
 import asyncio
 from dataclasses import dataclass
 
-from dbus_next import DBusError
-
 from coldvoxd.bus.connection import Connection, session_address
 from coldvoxd.bus.interface_xml import BUS_NAME
+from coldvoxd.bus.library import DBusError
 from coldvoxd.core.errors import BusUnavailable
 
 LIMIT_S = 10.0

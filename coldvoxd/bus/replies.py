@@ -6,8 +6,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
-from dbus_next import DBusError, Message, MessageFlag
-
+from coldvoxd.bus.library import DBusError, Message, MessageFlag
 from coldvoxd.bus.valid_text import bus_text
 from coldvoxd.core.errors import ERROR_PREFIX, ColdvoxError
 

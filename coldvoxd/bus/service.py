@@ -1,7 +1,5 @@
 """The service on the bus: the object that clients call, and the daemon's name."""
 
-from dbus_next import DBusError, NameFlag, RequestNameReply
-
 from coldvoxd.bus.announcer import BusAnnouncer, Observer, PropertyChanges
 from coldvoxd.bus.calls import Calls
 from coldvoxd.bus.connection import Connection
@@ -9,6 +7,7 @@ from coldvoxd.bus.engine_calls import EngineCalls
 from coldvoxd.bus.file_calls import FileCalls
 from coldvoxd.bus.interface import Dictation1, Engine1, Microphone1
 from coldvoxd.bus.interface_xml import BUS_NAME, OBJECT_PATH
+from coldvoxd.bus.library import DBusError, NameFlag, RequestNameReply
 from coldvoxd.bus.properties import Properties
 from coldvoxd.core.errors import NameTaken
 from coldvoxd.core.ports import Controls
@@ -40,7 +39,7 @@ class BusService(Observer):
             Microphone1(self._calls, properties),
         )
         for interface in self._interfaces:
-            connection.export(OBJECT_PATH, interface)
+            connection.objects.export(OBJECT_PATH, interface)
 
     async def own_name(self) -> None:
         """Become org.coldvox.Daemon1. Raises NameTaken, which names the owner, or BusUnavailable."""

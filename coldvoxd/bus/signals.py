@@ -11,9 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from dbus_next import DBusError, Message, MessageType
-
 from coldvoxd.bus.header import Fields
+from coldvoxd.bus.library import DBusError, Message, MessageType
 from coldvoxd.core.errors import BusUnavailable
 
 log = logging.getLogger(__name__)

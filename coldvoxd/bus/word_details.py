@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable
 
-from dbus_next import Variant
-
+from coldvoxd.bus.library import Variant
 from coldvoxd.bus.valid_text import bus_text
 from coldvoxd.core.values import Word
 

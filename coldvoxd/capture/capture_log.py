@@ -4,7 +4,8 @@ import asyncio
 import logging
 
 from coldvoxd.capture.state import CaptureCondition, CaptureState
-from coldvoxd.core.values import SAMPLE_RATE, Gap, GapReason
+from coldvoxd.core.audio_values import Gap, GapReason
+from coldvoxd.core.values import SAMPLE_RATE
 
 log = logging.getLogger(__name__)
 

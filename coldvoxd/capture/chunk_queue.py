@@ -8,7 +8,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from coldvoxd.core.values import SAMPLE_RATE, Chunk
+from coldvoxd.core.audio_values import Chunk
+from coldvoxd.core.values import SAMPLE_RATE
 
 LOOK_S = 0.02
 """Polling interval of a caller that waits for the next chunk."""

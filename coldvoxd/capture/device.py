@@ -5,9 +5,9 @@ import contextlib
 from collections.abc import Callable
 from typing import TypeVar
 
+from coldvoxd.core.audio_values import Chunk
 from coldvoxd.core.errors import CaptureFault
 from coldvoxd.core.ports import Microphone, OpenedMicrophone
-from coldvoxd.core.values import Chunk
 from coldvoxd.native.call_thread import CallThread
 
 T = TypeVar("T")

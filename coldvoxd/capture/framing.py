@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from coldvoxd.capture.sample_clock import LOST_S, SampleClock
+from coldvoxd.core.audio_values import Chunk, Frame, Gap, GapReason
 from coldvoxd.core.framing import Reframer
-from coldvoxd.core.values import SAMPLE_RATE, Chunk, Frame, Gap, GapReason
+from coldvoxd.core.values import SAMPLE_RATE
 
 
 class ChunkFramer:

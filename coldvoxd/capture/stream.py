@@ -13,9 +13,9 @@ from coldvoxd.capture.framing import ChunkFramer
 from coldvoxd.capture.open_stream import OpenStream
 from coldvoxd.capture.renewal import Renewal
 from coldvoxd.capture.state import CaptureCondition, CaptureState
+from coldvoxd.core.audio_values import Frame, Gap
 from coldvoxd.core.errors import CaptureFault
 from coldvoxd.core.ports import Microphone
-from coldvoxd.core.values import Frame, Gap
 from coldvoxd.native.call_thread import abandon
 
 log = logging.getLogger(__name__)

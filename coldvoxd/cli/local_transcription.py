@@ -4,7 +4,7 @@ import math
 import time
 from argparse import Namespace
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,7 @@ from coldvoxd.files.transcription import transcribe_file
 from coldvoxd.media.pieces import Piece
 from coldvoxd.models import find_model
 from coldvoxd.models.catalog import max_utterance_s
+from coldvoxd.models.decoding_options import decoding_options_of
 from coldvoxd.models.directories import shortened
 from coldvoxd.models.provider_trials import stored_trials
 from coldvoxd.models.seam_method import seam_method_of
@@ -131,7 +132,11 @@ def _show(progress: Progress, source: Source, piece: Piece, share: float) -> Non
 def _open_recognizer(name: str, precision: Precision, model: ModelSettings, output: Output) -> ParakeetRecognizer:
     files = find_model(name, precision)
     opened = partial(
-        ParakeetRecognizer.open, files, threads=model.threads, language_means=LanguageMeans(model.language_means)
+        ParakeetRecognizer.open,
+        files,
+        threads=model.threads,
+        language_means=LanguageMeans(model.language_means),
+        options=decoding_options_of(replace(model, name=name)),
     )
     if model.provider != AUTO:
         return opened(model.provider)

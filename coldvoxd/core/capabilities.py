@@ -34,6 +34,7 @@ def _partials(engine: EngineStatus) -> bool:
 
 CAPABILITIES: Mapping[str, Condition] = MappingProxyType(
     {
+        "alternatives": _always,
         "bind-to-caller": _always,
         "language": _several_languages,
         "max-seconds": _always,

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
+from coldvoxd.core.audio_values import Frame, Gap, GapReason
 from coldvoxd.core.mixdown import mixed
-from coldvoxd.core.values import FRAME_SAMPLES, Frame, Gap, GapReason
+from coldvoxd.core.values import FRAME_SAMPLES
 
 
 class Reframer:

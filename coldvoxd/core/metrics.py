@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from coldvoxd.core.audio_values import GapReason
 from coldvoxd.core.failover_state import FaultClass, Reason
-from coldvoxd.core.values import GapReason, Hypothesis, StopReason
+from coldvoxd.core.values import Hypothesis, StopReason
 
 KEPT_SAMPLES = 1000
 """Percentiles are computed from this many latest samples; counts include all."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from coldvoxd.core import channels, languages, seams
+from coldvoxd.core.decoding_options import LARGEST_BEAM
 from coldvoxd.core.fallback import Fallback, parse_path
 
 
@@ -88,6 +89,10 @@ class ModelSettings:
     """ONNX Runtime execution provider. `auto` is the first of `tensorrt-rtx`, `cuda`, `openvino` and `webgpu` that this machine has, that passes the golden clip and that is faster than the CPU (`accelerator_min_speedup`), otherwise `cpu`. Others are `tensorrt`, and with their extra installed `webgpu` (any GPU with a Vulkan driver: AMD, Intel, NVIDIA; extra `vulkan`), `openvino` (Intel CPU, GPU and NPU) and `tensorrt-rtx` (NVIDIA RTX); any other provider of the installed ONNX Runtime can be named too. A device may follow after a colon: `openvino:NPU`, or a part of a GPU's name, as in `webgpu:Radeon` and `cuda:4090`. The CPU is always the fallback. `virtual:PATH` is a simulated accelerator for tests, controlled over the socket PATH."""
     accelerator_min_speedup: float = field(default=1.1, metadata={"min": 0.0, "max": 100.0})
     """With `provider = "auto"`: how many times as fast as the CPU an accelerator must be on this machine to be used, in a short trial with the golden clip. The result counts for a week, as long as model, driver, ONNX Runtime and hardware stay the same. 0 uses any accelerator that works, without a trial."""
+    beam_size: int = field(default=1, metadata={"min": 1, "max": LARGEST_BEAM})
+    """Number of texts that the decoder follows at once. 1 follows the most probable next token only, and is fastest. More find a text that is more probable as a whole, which is seldom better, and take several times as long in the decoder. The bundled `mini` gains nothing from it; the published models were not tried."""
+    temperature: float = field(default=0.0, metadata={"min": 0.0, "max": 10.0})
+    """Divisor of the model's scores before they become confidences: above 1, confidences are lower, below 1 higher. Changes no word. 0 uses the value of the model: 1 unless measured otherwise."""
     standby: str = field(default="warm", metadata={"choices": ("warm", "mapped", "cold")})
     """How the CPU fallback is kept ready while an accelerator is in use. `warm`: loaded, answers immediately. `mapped`: opened without optimizing the graph or packing the weights; needs less memory if the weights are in a file of their own, and is slower until the packed weights are loaded. `cold`: loaded only when it is needed."""
     standby_precision: str = field(default="same", metadata={"choices": ("same", "fp32", "int8")})

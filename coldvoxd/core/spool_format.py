@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from coldvoxd.core import endpointing
+from coldvoxd.core.audio_values import Frame
 from coldvoxd.core.endpointing import Cut, EndpointState, Finish, Lost, Scored
 from coldvoxd.core.framing import joined
 from coldvoxd.core.languages import AUTO
@@ -25,7 +26,7 @@ from coldvoxd.core.recipients import ends_with_caller, recipient_of
 from coldvoxd.core.settings import EndpointSettings
 from coldvoxd.core.speech_spans import speech_spans, still_speech
 from coldvoxd.core.text_formats import json_value
-from coldvoxd.core.values import EndReason, Frame, SessionOptions, Utterance
+from coldvoxd.core.values import EndReason, SessionOptions, Utterance
 
 MAGIC = b"coldvoxd spool 1\n"
 """The number changes with the format; files with another number are not read."""

@@ -34,4 +34,5 @@ def transcript_of(
         retried=retried,
         words=tuple(moved),
         seamed=seamed,
+        alternatives=hypothesis.alternatives,
     )

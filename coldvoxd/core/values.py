@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coldvoxd.core import languages
+from coldvoxd.core.decoding_options import Alternative
 from coldvoxd.core.encoded_ahead import EncodedAhead
 from coldvoxd.core.fallback import PARAKEET, RunningEngine
 from coldvoxd.core.problems import Problem
@@ -23,66 +24,6 @@ FRAME_SAMPLES = 512
 def samples_in(milliseconds: float) -> int:
     """Return the number of samples in `milliseconds`."""
     return round(milliseconds * SAMPLE_RATE / 1000)
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Audio as a microphone delivers it, on any thread."""
-
-    samples: npt.NDArray[np.int16]
-    """int16, 16 kHz, any n: (n,) for one channel, or (n, channels)."""
-    arrived_s: float
-    """`time.monotonic()` when the last sample arrived."""
-    overflow: bool = False
-    """Audio of unknown length was lost before this chunk."""
-    age_s: float | None = None
-    """Age of the last sample at `arrived_s`, in seconds, as measured by the driver for this chunk; None if unknown."""
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """Consecutive audio that is scored together."""
-
-    start_sample: int
-    """Counted from when the microphone was first opened; lost audio counts too."""
-    samples: npt.NDArray[np.int16]
-    """int16 (512,), 16 kHz mono."""
-    channels: npt.NDArray[np.int16] | None = field(default=None, repr=False, compare=False)
-    """int16 (512, channels), from which `samples` was computed; None if there is only one channel."""
-
-    @property
-    def end_sample(self) -> int:
-        return self.start_sample + len(self.samples)
-
-
-class GapReason(StrEnum):
-    OVERRUN = "overrun"
-    """The reader was too slow: the inbox or the sound server dropped audio."""
-    STALLED = "stalled"
-    """The stream delivered nothing while the clock advanced."""
-    REOPENED = "reopened"
-    """The microphone was closed in between."""
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """Lost audio, which is never spliced over silently."""
-
-    start_sample: int
-    samples: int
-    """Best estimate from the clock; 0 if the length is unknown."""
-    reason: GapReason
-
-
-@dataclass(frozen=True, slots=True)
-class ScoredFrame:
-    """A frame and the values that are computed from it once, for all consumers."""
-
-    frame: Frame
-    speech_probability: float
-    """0..1, by Silero."""
-    level_db: float
-    """Root mean square in dBFS: `core.levels.level_db`."""
 
 
 class EndReason(StrEnum):
@@ -120,6 +61,8 @@ class Utterance:
     """Code of the language that is spoken, such as `de`; `auto` if it is not known."""
     encoded: EncodedAhead | None = field(default=None, repr=False, compare=False)
     """The encoder's output of exactly `samples`, if it was computed ahead."""
+    alternatives: int = 0
+    """Maximum number of other texts that are wanted."""
 
     @property
     def duration_s(self) -> float:
@@ -191,6 +134,8 @@ class Hypothesis:
     """Seconds of `inference_s` in which the seam was determined."""
     seam: SeamFinding | None = None
     """What was found between the earlier utterance and this one; None without a context, or if it remains unknown."""
+    alternatives: tuple[Alternative, ...] = field(default=(), repr=False)
+    """Other texts, the most probable first, if any were wanted and the recognizer has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +156,7 @@ class Transcript:
     words: tuple[Word, ...] = field(default=(), repr=False)
     """Times in seconds from the start of the session."""
     seamed: SeamedText = field(default=SeamedText(""), repr=False)
+    alternatives: tuple[Alternative, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +177,8 @@ class SessionOptions:
     """The session ends automatically after this many seconds; 0 uses the limit in the settings."""
     language: str = ""
     """`auto` or a language's code; empty leaves it to the settings, until the session has started."""
+    alternatives: int = 0
+    """Maximum number of other texts that accompany each text."""
 
 
 class StopReason(StrEnum):

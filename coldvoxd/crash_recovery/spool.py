@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from coldvoxd.core import endpointing, spool_format
+from coldvoxd.core.audio_values import Frame
 from coldvoxd.core.endpointing import EndpointState, Lost, Scored
 from coldvoxd.core.spool_format import NumberedCut, SpooledSession
-from coldvoxd.core.values import Frame, Utterance
+from coldvoxd.core.values import Utterance
 from coldvoxd.crash_recovery.interrupted_session import InterruptedSession
 from coldvoxd.crash_recovery.segment_file import (
     QUARANTINE,

@@ -4,10 +4,10 @@ import logging
 from collections import deque
 from dataclasses import replace
 
+from coldvoxd.core.audio_values import Frame
 from coldvoxd.core.channels import AUTO, THE_MIX, Channel
 from coldvoxd.core.mixdown import Noise, Quiet, band_levels, better, taken
 from coldvoxd.core.ports import SpeechDetector
-from coldvoxd.core.values import Frame
 
 log = logging.getLogger(__name__)
 

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from coldvoxd.core.audio_values import Frame, Gap
 from coldvoxd.core.errors import ColdvoxError, NoMicrophone, NotActive, NotOwner, NotReady, TextTimeout
 from coldvoxd.core.ports import Announcer, Journal, SpeechDetector
 from coldvoxd.core.problems import Problem
@@ -17,7 +18,7 @@ from coldvoxd.core.sentences import sentences
 from coldvoxd.core.session_text import SessionText
 from coldvoxd.core.settings import DictationSettings, EndpointSettings
 from coldvoxd.core.spool_format import SpooledSession
-from coldvoxd.core.values import EngineStatus, Frame, Gap, SessionOptions, State, StopReason
+from coldvoxd.core.values import EngineStatus, SessionOptions, State, StopReason
 from coldvoxd.dictation import state as dictation
 from coldvoxd.dictation.channel_selector import ChannelSelector
 from coldvoxd.dictation.listening import Listening

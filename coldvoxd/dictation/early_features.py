@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import numpy.typing as npt
 
+from coldvoxd.core.audio_values import Frame
 from coldvoxd.core.endpointing import EndpointState, Phase
 from coldvoxd.core.features import BLOCK_SAMPLES, EarlyColumns
 from coldvoxd.core.framing import joined
-from coldvoxd.core.values import Frame
 
 
 class EarlyFeatures:

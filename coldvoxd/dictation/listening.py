@@ -7,11 +7,11 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from coldvoxd.core.audio_values import Frame, Gap, ScoredFrame
 from coldvoxd.core.metrics import Metrics
 from coldvoxd.core.ports import SpeechDetector
 from coldvoxd.core.problems import Problem
 from coldvoxd.core.settings import EndpointSettings
-from coldvoxd.core.values import Frame, Gap, ScoredFrame
 from coldvoxd.dictation.channel_selector import ChannelSelector
 from coldvoxd.dictation.preroll import PreRoll
 from coldvoxd.dictation.quiet_gate import QuietGate

@@ -5,9 +5,10 @@ import math
 from collections import deque
 from collections.abc import Iterable, Iterator
 
+from coldvoxd.core.audio_values import Gap, ScoredFrame
 from coldvoxd.core.settings import EndpointSettings
 from coldvoxd.core.speech_spans import still_speech
-from coldvoxd.core.values import FRAME_SAMPLES, Gap, ScoredFrame, samples_in
+from coldvoxd.core.values import FRAME_SAMPLES, samples_in
 
 PAUSE_IN_SPEECH_MS = 200
 """Pauses up to this length do not end the speech that a session reaches back into."""

@@ -13,9 +13,9 @@ scored late get the gain that they would have had, and each session starts with 
 from collections import deque
 from statistics import median
 
+from coldvoxd.core.audio_values import Frame, ScoredFrame
 from coldvoxd.core.levels import LOWEST_DB, level_db
 from coldvoxd.core.ports import SpeechDetector
-from coldvoxd.core.values import Frame, ScoredFrame
 
 NO_SPEECH_PROBABILITY = 0.05
 """Speech probability below which a frame counts as background noise: a tenth of the usual threshold."""

@@ -172,7 +172,7 @@ class RecognitionQueue:
         began_s = self._loop.time()
         # All earlier utterances of the session have a result: the queue is in order.
         job.context = session.results.text.context_of(job.utterance)
-        utterance = replace(job.utterance, context=job.context)
+        utterance = replace(job.utterance, context=job.context, alternatives=session.options.alternatives)
         job.recognition = recognition = asyncio.create_task(self._recognize(utterance), name="utterance")
         try:
             await asyncio.wait({recognition})

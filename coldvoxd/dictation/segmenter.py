@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from coldvoxd.core import endpointing
+from coldvoxd.core.audio_values import Frame, Gap, ScoredFrame
 from coldvoxd.core.endpointing import (
     Cut,
     Dropped,
@@ -30,7 +31,7 @@ from coldvoxd.core.languages import AUTO
 from coldvoxd.core.metrics import Count
 from coldvoxd.core.speech_spans import speech_spans, still_speech
 from coldvoxd.core.spool_format import SpooledSession
-from coldvoxd.core.values import EndReason, Frame, Gap, ScoredFrame, Utterance, samples_in
+from coldvoxd.core.values import EndReason, Utterance, samples_in
 from coldvoxd.dictation.early_features import EarlyFeatures
 from coldvoxd.dictation.sinks import Sinks
 

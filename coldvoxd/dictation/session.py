@@ -3,10 +3,11 @@
 import asyncio
 from dataclasses import dataclass, field
 
+from coldvoxd.core.audio_values import Gap
 from coldvoxd.core.errors import RecognitionFailed
 from coldvoxd.core.recipients import recipient_of
 from coldvoxd.core.session_text import SessionText
-from coldvoxd.core.values import Gap, SessionOptions, StopReason
+from coldvoxd.core.values import SessionOptions, StopReason
 from coldvoxd.dictation.segmenter import Segmenter
 from coldvoxd.dictation.stop import Stop
 

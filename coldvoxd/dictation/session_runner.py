@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+from coldvoxd.core.audio_values import Frame, Gap
 from coldvoxd.core.endpointing import Resumed, SpeechBegan, SpeechEnded
 from coldvoxd.core.languages import in_force, is_ignored
 from coldvoxd.core.metrics import Count, Stage
 from coldvoxd.core.problems import Problem
 from coldvoxd.core.seams import SeamRules
 from coldvoxd.core.settings import DictationSettings, EndpointSettings
-from coldvoxd.core.values import SAMPLE_RATE, Frame, Gap, SessionOptions, StopReason, samples_in
+from coldvoxd.core.values import SAMPLE_RATE, SessionOptions, StopReason, samples_in
 from coldvoxd.dictation import state as dictation
 from coldvoxd.dictation.listening import Listening
 from coldvoxd.dictation.no_words_notice import outcome_of

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from coldvoxd.core import endpointing
+from coldvoxd.core.audio_values import Frame
 from coldvoxd.core.endpointing import EndpointState
 from coldvoxd.core.metrics import Metrics
 from coldvoxd.core.ports import Announcer, Journal
 from coldvoxd.core.spool_format import SpooledSession
-from coldvoxd.core.values import Frame, StopReason, Transcript, Utterance
+from coldvoxd.core.values import StopReason, Transcript, Utterance
 from coldvoxd.dictation.last_utterance import LastUtterance
 from coldvoxd.dictation.no_words_notice import Outcome
 

@@ -12,11 +12,12 @@ import numpy.typing as npt
 from coldvoxd import settings_file
 from coldvoxd.audio import jack, soundserver
 from coldvoxd.audio.portaudio import PortAudioMicrophone, list_devices
+from coldvoxd.core.audio_values import Chunk
 from coldvoxd.core.errors import CaptureFault, SettingsError, UnknownDevice
 from coldvoxd.core.mixdown import mixed
 from coldvoxd.core.settings import MicrophoneSettings
 from coldvoxd.core.sound_sources import SoundView, find
-from coldvoxd.core.values import SAMPLE_RATE, Chunk
+from coldvoxd.core.values import SAMPLE_RATE
 from coldvoxd.doctor.finding import Doing, Finding, fail, ok, warn
 from coldvoxd.userdirs import base_directories
 

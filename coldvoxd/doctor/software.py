@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from types import MappingProxyType
 
 from coldvoxd import __version__
+from coldvoxd.bus import library_name as bus_library
 from coldvoxd.doctor.finding import Doing, Finding, fail, ok
 
-FIRST, END = (3, 11), (3, 15)
+FIRST, END = (3, 11), (3, 16)
 _MODULES = MappingProxyType(
     {
-        "dbus-next": "dbus_next",
+        bus_library.NAME: bus_library.MODULE,
         "numpy": "numpy",
         "PyAudio": "pyaudio",
         "platformdirs": "platformdirs",
@@ -50,7 +51,7 @@ def python(version: tuple[int, int]) -> Finding:
     name = f"{platform.python_implementation()} {platform.python_version()}"
     if FIRST <= version < END:
         return ok("python", name)
-    return fail("python", f"{name}: coldvoxd runs on Python 3.11 to 3.14", INSTALL_AGAIN)
+    return fail("python", f"{name}: coldvoxd runs on Python 3.11 to 3.15", INSTALL_AGAIN)
 
 
 def _remedy(error: str) -> str:

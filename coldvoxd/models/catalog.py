@@ -10,6 +10,7 @@ A model of one's own in the same layout is listed in ~/.config/coldvoxd/models.t
     seam = "window"                                          # what `seam = "auto"` under [dictation] means for it
     languages = ["de", "en"]                                 # those it recognizes; default: all that its vocabulary has
     max_utterance_s = { int8 = 15 }                          # cut longer audio, for a precision that loses words in it
+    temperature = 1.0                                        # divides its scores before they become confidences
 
 A model in another layout lists its files instead of `precisions` and `external_data`:
 
@@ -41,9 +42,21 @@ FILE = "models.toml"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 _REVISION = re.compile(r"[0-9a-f]{40}")
-_KEYS = {"repository", "revision", "precisions", "external_data", "files", "seam", "languages", "max_utterance_s"}
+_KEYS = {
+    "repository",
+    "revision",
+    "precisions",
+    "external_data",
+    "files",
+    "seam",
+    "languages",
+    "max_utterance_s",
+    "temperature",
+}
 _SHORTEST_S, _LONGEST_S = 3.0, 120.0
 """Limits of `max_utterance_s`, as in the settings."""
+_HOTTEST = 10.0
+"""Maximum of `temperature`, as in the settings."""
 
 
 def published(name: str) -> PublishedModel | None:
@@ -122,7 +135,11 @@ def _model(name: str, table: object) -> PublishedModel:
     if seam not in list(SeamMethod):
         raise ValueError(f"`seam` must be one of {', '.join(SeamMethod)}.")
     longest = _max_utterance_s(table.get("max_utterance_s", {}))
-    return PublishedModel(repository, revision, files, longest, SeamMethod(seam), _languages(table.get("languages")))
+    temperature = table.get("temperature", 1.0)
+    if not isinstance(temperature, int | float) or isinstance(temperature, bool) or not 0 < temperature <= _HOTTEST:
+        raise ValueError(f"`temperature` must be a number above 0, at most {_HOTTEST:g}.")
+    spoken = _languages(table.get("languages"))
+    return PublishedModel(repository, revision, files, longest, SeamMethod(seam), spoken, float(temperature))
 
 
 def _usual_files(table: Mapping[str, object]) -> dict[Precision, tuple[PublishedFile, ...]]:

@@ -33,6 +33,8 @@ class PublishedModel:
     `window` is right by construction, since it shows the model both sides of the pause."""
     languages: tuple[str, ...] | None = None
     """Codes of the languages that the weights recognize; None for all that the vocabulary has tokens for."""
+    temperature: float = 1.0
+    """Divisor of its scores before they become confidences. Not measured for the models that coldvoxd knows."""
 
     @property
     def usual_precision(self) -> Precision:

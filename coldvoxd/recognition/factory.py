@@ -24,6 +24,7 @@ from coldvoxd.golden.verdict_cache import verdict_path
 from coldvoxd.models import find_model
 from coldvoxd.models.catalog import max_utterance_s
 from coldvoxd.models.cpu_precision import SAME
+from coldvoxd.models.decoding_options import decoding_options_of
 from coldvoxd.models.directories import shortened
 from coldvoxd.models.provider_trials import trial_path
 from coldvoxd.models.seam_method import seam_method_of
@@ -211,6 +212,7 @@ def _virtual(settings: ModelSettings) -> tuple[VirtualAccelerator, AcceleratorMo
             CPU,
             settings.threads,
             language_means=LanguageMeans(settings.language_means),
+            options=decoding_options_of(settings),
             wrap=wrap,
         ),
         lambda wrap: open_on_cpu(settings, standby_precision, wrap=wrap),
@@ -230,7 +232,14 @@ def open_on_accelerator(
         raise ProviderUnavailable(reason)
     means = LanguageMeans(model.settings.language_means)
     model.device = ""
-    return ParakeetRecognizer.open(files, provider, model.settings.threads, language_means=means, wrap=model.noted)
+    return ParakeetRecognizer.open(
+        files,
+        provider,
+        model.settings.threads,
+        language_means=means,
+        options=decoding_options_of(model.settings),
+        wrap=model.noted,
+    )
 
 
 @contextmanager
@@ -300,9 +309,15 @@ def _open_judged(
 def _open(model: ResolvedModel, settings: ModelSettings, *, packed: bool, wrap: Wrap = as_it_is) -> ParakeetRecognizer:
     """Open the model on the CPU, from its prepared form if there is one that can be opened."""
     files, form = model.files, model.form
-    means = LanguageMeans(settings.language_means)
     opened = partial(
-        ParakeetRecognizer.open, files, CPU, settings.threads, packed=packed, language_means=means, wrap=wrap
+        ParakeetRecognizer.open,
+        files,
+        CPU,
+        settings.threads,
+        packed=packed,
+        language_means=LanguageMeans(settings.language_means),
+        options=decoding_options_of(settings),
+        wrap=wrap,
     )
     if form is not None:
         try:

@@ -13,9 +13,8 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from dbus_next import Variant
-
 from coldvoxd.bus.connection import Connection
+from coldvoxd.bus.library import Variant
 from coldvoxd.bus.peers.portal import CALL_LIMIT_S, Portal, PortalFault, PortalMissing, PortalRefused, PortalSilent
 from coldvoxd.core.text_formats import json_value
 from coldvoxd.typist.clipboard_loan import Verdict

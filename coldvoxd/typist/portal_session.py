@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dbus_next import Variant
-
+from coldvoxd.bus.library import Variant
 from coldvoxd.bus.peers.portal import SESSION, Portal, PortalFault, PortalSilent
 from coldvoxd.typist.clipboard_content import LARGEST_BYTES
 from coldvoxd.typist.clipboard_loan import Loan, Offer

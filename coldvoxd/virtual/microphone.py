@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from coldvoxd.core.audio_values import Chunk
 from coldvoxd.core.errors import CaptureFault
 from coldvoxd.core.ports import OpenedMicrophone
-from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, Chunk
+from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE
 from coldvoxd.virtual.commands import CommandServer
 from coldvoxd.virtual.processor_wait import ProcessorWait
 from coldvoxd.virtual.sound import SILENCE, noise, speech

@@ -17,9 +17,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
 
-from dbus_next import Message
-
 from coldvoxd.bus.interface_xml import ENGINE
+from coldvoxd.bus.library import Message
 from coldvoxd.virtual.client import CommandRefused, command
 from contrib.bench.figures import Figure, alone, compared
 from contrib.bench.machine import cpu_s

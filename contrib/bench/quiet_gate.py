@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from coldvoxd.audio.file import AudioFile
-from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, Frame
+from coldvoxd.core.audio_values import Frame
+from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE
 from coldvoxd.dictation.quiet_gate import QuietGate
 from coldvoxd.vad.silero import SileroDetector
 

@@ -38,11 +38,12 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from coldvoxd.core import endpointing  # noqa: E402
+from coldvoxd.core.audio_values import Frame  # noqa: E402
 from coldvoxd.core.edit_distance import edit_distance  # noqa: E402
 from coldvoxd.core.endpointing import Cut, EndpointState, Finish, Scored  # noqa: E402
 from coldvoxd.core.levels import level_db  # noqa: E402
 from coldvoxd.core.settings import EndpointSettings  # noqa: E402
-from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, EndReason, Frame, Hypothesis, Precision, Utterance  # noqa: E402
+from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, EndReason, Hypothesis, Precision, Utterance  # noqa: E402
 from coldvoxd.dictation.quiet_gate import QuietGate  # noqa: E402
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer  # noqa: E402 - the checkout's own
 from coldvoxd.files.speech_map import SPEECH_PROBABILITY  # noqa: E402

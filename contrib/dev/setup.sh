@@ -70,7 +70,7 @@ have() { command -v "$1" >/dev/null; }
 
 # ------------------------------------------------------------------------------------------------------------- Python
 
-fits() { # fits PROGRAM: CPython of a version that coldvoxd supports (dbus-next can't be imported since 3.15)
+fits() { # fits PROGRAM: CPython of a version for which all dependencies are published (ONNX Runtime is not for 3.15 yet)
     have "$1" && "$1" -c 'import sys
 sys.exit(sys.implementation.name != "cpython" or not (3, 11) <= sys.version_info[:2] < (3, 15))' 2>/dev/null
 }

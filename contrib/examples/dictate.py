@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Dictates one utterance in its own private session, and prints it; no other client receives the text.
 
-    ./dictate.py        (needs: pip install dbus-next)
+    ./dictate.py        (needs: pip install dbus-fast)
 
 Ends automatically when you pause; Ctrl-C discards the utterance.
 """
@@ -11,8 +11,8 @@ import sys
 from contextlib import suppress
 from typing import Any
 
-from dbus_next import AuthError, DBusError, InvalidAddressError, Message, MessageType, Variant
-from dbus_next.aio import MessageBus
+from dbus_fast import AuthError, DBusError, InvalidAddressError, Message, MessageType, Variant
+from dbus_fast.aio import MessageBus
 
 BUS = "org.freedesktop.DBus"
 NAME, PATH, DICTATION = "org.coldvox.Daemon1", "/org/coldvox/Daemon1", "org.coldvox.Dictation1"

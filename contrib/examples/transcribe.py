@@ -3,7 +3,7 @@
 
 It passes the open file, not a path, so it works in a sandbox.
 
-./transcribe.py RECORDING (needs: pip install dbus-next)
+./transcribe.py RECORDING (needs: pip install dbus-fast)
 """
 
 import asyncio
@@ -11,8 +11,8 @@ import os
 import sys
 from typing import Any
 
-from dbus_next import AuthError, InvalidAddressError, Message, MessageType
-from dbus_next.aio import MessageBus
+from dbus_fast import AuthError, InvalidAddressError, Message, MessageType
+from dbus_fast.aio import MessageBus
 
 NAME, PATH, DICTATION = "org.coldvox.Daemon1", "/org/coldvox/Daemon1", "org.coldvox.Dictation1"
 

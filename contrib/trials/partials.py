@@ -32,8 +32,8 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 import soundfile  # noqa: E402
 import soxr  # noqa: E402
-from dbus_next import Message, Variant  # noqa: E402
 
+from coldvoxd.bus.library import Message, Variant  # noqa: E402
 from coldvoxd.core.seams import spelled, without_final_mark  # noqa: E402 - the checkout's own
 from coldvoxd.core.values import SAMPLE_RATE  # noqa: E402
 from coldvoxd.virtual.client import command  # noqa: E402

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from coldvoxd.core.audio_values import Gap, GapReason
 from coldvoxd.core.framing import Reframer
-from coldvoxd.core.values import FRAME_SAMPLES, Gap, GapReason
+from coldvoxd.core.values import FRAME_SAMPLES
 
 SIGNAL = np.random.default_rng(1).integers(-32768, 32767, 10_000, dtype=np.int16)
 

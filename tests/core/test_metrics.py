@@ -5,9 +5,10 @@ import json
 import pytest
 
 from coldvoxd.cli.sparkline import bars, extent
+from coldvoxd.core.audio_values import GapReason
 from coldvoxd.core.failover_state import FaultClass, Reason
 from coldvoxd.core.metrics import EDGES_S, KEPT_SAMPLES, Count, GpuFigures, Metrics, Percentiles, Stage, nearest_rank
-from coldvoxd.core.values import GapReason, Hypothesis, StageSeconds, StopReason
+from coldvoxd.core.values import Hypothesis, StageSeconds, StopReason
 
 
 def test_everything_is_counted_from_zero() -> None:

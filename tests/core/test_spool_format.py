@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from coldvoxd.core import endpointing, spool_format
+from coldvoxd.core.audio_values import Frame
 from coldvoxd.core.endpointing import Cut, EndpointState, Finish, Lost, Scored
 from coldvoxd.core.settings import EndpointSettings
 from coldvoxd.core.spool_format import NumberedCut, SpoolDamaged, SpooledSession
-from coldvoxd.core.values import FRAME_SAMPLES, EndReason, Frame, SessionOptions
+from coldvoxd.core.values import FRAME_SAMPLES, EndReason, SessionOptions
 
 SETTINGS = EndpointSettings(max_utterance_s=3.0)
 SESSION = SpooledSession(7, ":1.9", "guid", SessionOptions(private=True, words=True), 1600, SETTINGS)

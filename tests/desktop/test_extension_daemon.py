@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dbus_next import Variant
 
 from coldvoxd.bus.interface_xml import BUS_NAME, DICTATION, OBJECT_PATH
+from coldvoxd.bus.library import Variant
 from coldvoxd.virtual.client import command
 from tests.support.bus.forger import BUS, Told, on_the_bus, owner_changed, settled
 from tests.support.bus.private_bus import PrivateBus

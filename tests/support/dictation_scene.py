@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from coldvoxd.core.audio_values import Frame, Gap, GapReason
 from coldvoxd.core.channels import MIX
+from coldvoxd.core.decoding_options import Alternative
 from coldvoxd.core.errors import (
     NotReady,
     RecognitionFailed,
@@ -22,9 +24,6 @@ from coldvoxd.core.values import (
     FRAME_SAMPLES,
     SAMPLE_RATE,
     EngineStatus,
-    Frame,
-    Gap,
-    GapReason,
     Hypothesis,
     SessionOptions,
     StopReason,
@@ -147,6 +146,7 @@ class CountingEngine:
             0.01,
             last_tokens=LastTokens("scripted", (1,)),
             seam=self.seam if utterance.context is not None else None,
+            alternatives=(Alternative(f"not {text}", 0.25),) * utterance.alternatives,
         )
 
 

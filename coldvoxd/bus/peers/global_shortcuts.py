@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dbus_next import Variant
-
+from coldvoxd.bus.library import Variant
 from coldvoxd.bus.peers.portal import Portal
 
 INTERFACE = "org.freedesktop.portal.GlobalShortcuts"

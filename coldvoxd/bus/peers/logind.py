@@ -5,9 +5,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from dbus_next import DBusError, Message, MessageFlag
-
 from coldvoxd.bus.connection import SYSTEM_BUS, Connection
+from coldvoxd.bus.library import DBusError, Message, MessageFlag
 from coldvoxd.bus.signals import Source
 from coldvoxd.core.errors import BusUnavailable, InhibitorRefused
 

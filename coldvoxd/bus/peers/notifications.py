@@ -2,9 +2,8 @@
 
 import asyncio
 
-from dbus_next import DBusError, Message, MessageFlag, Variant
-
 from coldvoxd.bus.connection import Connection
+from coldvoxd.bus.library import DBusError, Message, MessageFlag, Variant
 from coldvoxd.bus.valid_text import bus_text
 from coldvoxd.core.errors import BusUnavailable
 

@@ -9,9 +9,8 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
-from dbus_next import DBusError, Message, MessageFlag, Variant
-
 from coldvoxd.bus.connection import Connection
+from coldvoxd.bus.library import DBusError, Message, MessageFlag, Variant
 from coldvoxd.bus.signals import Source
 from coldvoxd.core.errors import BusUnavailable
 

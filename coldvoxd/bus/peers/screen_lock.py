@@ -7,9 +7,8 @@ each under its own name. logind's LockedHint would need the system bus, and only
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from dbus_next import DBusError, Message, MessageFlag
-
 from coldvoxd.bus.connection import Connection
+from coldvoxd.bus.library import DBusError, Message, MessageFlag
 from coldvoxd.bus.signals import Source
 
 SCREEN_SAVERS: Mapping[str, str] = MappingProxyType(

@@ -3,9 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
-from dbus_next import DBusError, Message, MessageFlag, Variant
-
 from coldvoxd.bus.connection import SYSTEM_BUS, Connection
+from coldvoxd.bus.library import DBusError, Message, MessageFlag, Variant
 from coldvoxd.bus.peers.logind import system_address
 from coldvoxd.bus.signals import Source
 from coldvoxd.core.errors import BusUnavailable

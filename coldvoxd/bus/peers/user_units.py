@@ -3,9 +3,8 @@
 import asyncio
 from dataclasses import dataclass
 
-from dbus_next import DBusError, Message, MessageFlag, Variant
-
 from coldvoxd.bus.connection import Connection
+from coldvoxd.bus.library import DBusError, Message, MessageFlag, Variant
 from coldvoxd.core.errors import BusUnavailable, UnitRefused
 
 LIMIT_S = 5.0

@@ -7,8 +7,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from coldvoxd.core.audio_values import Chunk
 from coldvoxd.core.cancellation import CancellationToken
-from coldvoxd.core.values import Chunk, Hypothesis, Precision, Utterance
+from coldvoxd.core.values import Hypothesis, Precision, Utterance
 
 
 class Recognizer(Protocol):

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from coldvoxd.core.audio_values import Frame
 from coldvoxd.core.endpointing import EndpointState
 from coldvoxd.core.endpointing import Event as EndpointEvent
 from coldvoxd.core.errors import ColdvoxError
 from coldvoxd.core.file_values import FileTranscript
 from coldvoxd.core.spool_format import SpooledSession
-from coldvoxd.core.values import Frame, StopReason, Transcript, Utterance
+from coldvoxd.core.values import StopReason, Transcript, Utterance
 
 
 class Announcer(Protocol):

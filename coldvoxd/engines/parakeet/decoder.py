@@ -14,6 +14,7 @@ from coldvoxd.core.errors import ModelInvalid
 from coldvoxd.core.prepared_form import PreparedForm
 from coldvoxd.core.provider_names import short_name
 from coldvoxd.engines.parakeet.decoder_ports import COUNT, FRAME, INPUT_STATES, LOGITS, STATES, TOKENS, ports_of
+from coldvoxd.engines.parakeet.decoder_states import KeptState, States, copied, copy_to
 from coldvoxd.native.session import OrtSession
 from coldvoxd.onnx_graph.decoder_split import cut
 
@@ -24,8 +25,6 @@ TRIES = 30
 
 STATE_AXES = 3
 """Layers, batch, size."""
-
-States = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 
 
 class WholeDecoder:
@@ -89,6 +88,15 @@ class WholeDecoder:
         self._runs[self._before]()
         return self._logits.reshape(-1)
 
+    def kept(self, token: int | None = None) -> KeptState:
+        if token is None:
+            return KeptState(int(self._token[0, 0]), copied(self._states[self._before]))
+        return KeptState(token, copied(self._states[1 - self._before]))  # the state that the last score wrote
+
+    def resume(self, state: KeptState) -> None:
+        self._token[0, 0] = state.token
+        copy_to(self._states[self._before], state.states)
+
 
 class CutDecoder:
     """The prediction and the joint network in two graphs: the first runs only after a new token.
@@ -144,13 +152,34 @@ class CutDecoder:
 
     def score(self, encoder_frame: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         assert self._bound is not None  # noqa: S101 - `begin` precedes `score`
-        if self._stale:
-            self._bound.predict[self._after]()
-            self._after = 1 - self._after
-            self._stale = False
+        self._predict()
         self._frame[0, :, 0] = encoder_frame
         self._bound.join()
         return self._bound.logits.reshape(-1)
+
+    def kept(self, token: int | None = None) -> KeptState:
+        assert self._bound is not None  # noqa: S101 - as above
+        self._predict()
+        predicted = self._bound.predicted.copy() if token is None else None
+        return KeptState(token or 0, copied(self._states[self._after]), predicted)
+
+    def resume(self, state: KeptState) -> None:
+        assert self._bound is not None  # noqa: S101 - as above
+        copy_to(self._states[self._after], state.states)
+        if state.predicted is not None:
+            self._stale = False
+            self._bound.predicted[:] = state.predicted
+            return
+        self.read(state.token)
+        self._predict()
+        state.states, state.predicted = copied(self._states[self._after]), self._bound.predicted.copy()
+
+    def _predict(self) -> None:
+        """Let the prediction network read the token that it has not read yet, if there is one."""
+        if self._stale and self._bound is not None:
+            self._bound.predict[self._after]()
+            self._after = 1 - self._after
+            self._stale = False
 
     def _bind(self) -> "_Bound":
         """Run the prediction network once: its output for blank starts every utterance, and has the size to bind."""

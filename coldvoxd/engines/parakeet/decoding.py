@@ -1,15 +1,18 @@
 """How a kind of model turns encoder frames into tokens: one interface for all of them."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from coldvoxd.core.cancellation import CancellationToken
+from coldvoxd.core.decoding_options import GREEDY, DecodingOptions
 from coldvoxd.core.model_kinds import ModelKind
 from coldvoxd.core.values import Token
 from coldvoxd.engines.parakeet import ctc
+from coldvoxd.engines.parakeet.beam import BeamSearch, Found
 from coldvoxd.engines.parakeet.decoder import Decoder
 from coldvoxd.engines.parakeet.steering import NOT_STEERED, Steering
 from coldvoxd.engines.parakeet.tdt import greedy, with_durations
@@ -54,8 +57,11 @@ class TransducerDecoding:
 
     reads_tokens = True
 
-    def __init__(self, decoder: Decoder, blank: int, max_tokens_per_step: int) -> None:
+    def __init__(
+        self, decoder: Decoder, blank: int, max_tokens_per_step: int, options: DecodingOptions = GREEDY
+    ) -> None:
         self.decoder = decoder
+        self.options = options
         self.kind = ModelKind.TDT if decoder.classes > blank + 1 else ModelKind.RNNT
         self._blank = blank
         self._max_tokens_per_step = max_tokens_per_step
@@ -63,8 +69,29 @@ class TransducerDecoding:
     def decode(
         self, encoded: Frames, stop: CancellationToken | None = None, steering: Steering = NOT_STEERED
     ) -> tuple[Token, ...]:
-        tokens = tuple(self.continued(encoded, (), stop, steering))
-        return tokens if self.kind is ModelKind.TDT else with_durations(tokens, len(encoded))
+        if self.options.beam_size > 1:
+            found = self.search(encoded, self.options.beam_size, stop, steering)
+            return found[0].tokens if found else ()
+        return self._timed(tuple(self.continued(encoded, (), stop, steering)), len(encoded))
+
+    def search(
+        self, encoded: Frames, beam_size: int, stop: CancellationToken | None = None, steering: Steering = NOT_STEERED
+    ) -> list[Found]:
+        """Return at most `beam_size` token sequences, best first. Raises as `decode`."""
+        search = BeamSearch(
+            self.decoder,
+            self._blank,
+            beam_size,
+            self._max_tokens_per_step,
+            steering.before,
+            steering.excluded,
+            self.options.temperature,
+            stop=stop,
+        )
+        return [replace(one, tokens=self._timed(one.tokens, len(encoded))) for one in search.run(encoded)]
+
+    def _timed(self, tokens: tuple[Token, ...], frames: int) -> tuple[Token, ...]:
+        return tokens if self.kind is ModelKind.TDT else with_durations(tokens, frames)
 
     def continued(
         self, encoded: Frames, before: Sequence[int], stop: CancellationToken | None, steering: Steering
@@ -76,6 +103,7 @@ class TransducerDecoding:
             max_tokens_per_step=self._max_tokens_per_step,
             before=(*steering.before, *before),
             excluded=steering.excluded,
+            temperature=self.options.temperature,
             stop=stop,
         )
 
@@ -84,20 +112,21 @@ class TransducerDecoding:
 
 
 class CtcDecoding:
-    """Implements Decoding for CTC: the encoder's frames are the scores of the vocabulary."""
+    """Implements Decoding for CTC: the encoder's frames are the scores of the vocabulary. It has no beam."""
 
     kind = ModelKind.CTC
     reads_tokens = False
 
-    def __init__(self, blank: int) -> None:
+    def __init__(self, blank: int, options: DecodingOptions = GREEDY) -> None:
         self._blank = blank
+        self._options = options
 
     def decode(
         self, encoded: Frames, stop: CancellationToken | None = None, steering: Steering = NOT_STEERED
     ) -> tuple[Token, ...]:
         if stop is not None:
             stop.check()
-        return ctc.decode(encoded, blank=self._blank, excluded=steering.excluded)
+        return ctc.decode(encoded, blank=self._blank, excluded=steering.excluded, temperature=self._options.temperature)
 
     def continued(
         self,

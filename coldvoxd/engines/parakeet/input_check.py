@@ -7,8 +7,11 @@ import numpy.typing as npt
 
 from coldvoxd.core.conditioning import FULL_SCALES
 from coldvoxd.core.errors import InputFault
+from coldvoxd.core.features import HOP_SAMPLES
 from coldvoxd.core.values import SAMPLE_RATE
 
+MIN_SAMPLES = 2 * HOP_SAMPLES
+"""Shorter audio has fewer than two feature columns, and features are normalized by their deviation over columns."""
 MAX_SECONDS = 400
 """The positional table of the published exports ends here."""
 

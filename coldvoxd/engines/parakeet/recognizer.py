@@ -2,15 +2,15 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from coldvoxd.core.audible_noise import with_noise
 from coldvoxd.core.cancellation import CancellationToken
+from coldvoxd.core.decoding_options import GREEDY, Alternative, DecodingOptions
 from coldvoxd.core.encoded_ahead import EncodedAhead
-from coldvoxd.core.features import HOP_SAMPLES, log_mel
+from coldvoxd.core.features import log_mel
 from coldvoxd.core.languages import AUTO, LanguageMeans
 from coldvoxd.core.model_kinds import ModelKind
 from coldvoxd.core.prepared_form import PreparedForm
@@ -27,13 +27,15 @@ from coldvoxd.core.values import (
     Utterance,
 )
 from coldvoxd.engines.parakeet import holes, seam_probe
+from coldvoxd.engines.parakeet.ahead import encode_ahead
+from coldvoxd.engines.parakeet.alternatives import alternatives_of
 from coldvoxd.engines.parakeet.configuration import ParakeetConfiguration
 from coldvoxd.engines.parakeet.decoder import Decoder
 from coldvoxd.engines.parakeet.decoding import CtcDecoding, Decoding, TransducerDecoding
 from coldvoxd.engines.parakeet.encoder import Encoder
 from coldvoxd.engines.parakeet.fit import settled
 from coldvoxd.engines.parakeet.holes import Hole
-from coldvoxd.engines.parakeet.input_check import check_input
+from coldvoxd.engines.parakeet.input_check import MIN_SAMPLES, check_input
 from coldvoxd.engines.parakeet.opening import Opening, Wrap
 from coldvoxd.engines.parakeet.seam_probe import Heard
 from coldvoxd.engines.parakeet.silence import has_sound, without_exact_silence
@@ -45,8 +47,6 @@ from coldvoxd.native.session import OrtSession
 
 CONTEXT_SAMPLES = SAMPLE_RATE // 4
 """Samples on both sides of a hole that are encoded with it."""
-MIN_SAMPLES = 2 * HOP_SAMPLES
-"""Shorter audio has fewer than two feature columns, and features are normalized by their deviation over columns."""
 
 
 class ParakeetRecognizer:
@@ -63,6 +63,7 @@ class ParakeetRecognizer:
         pads: bool = False,
         masks: bool = True,
         languages: Languages | None = None,
+        options: DecodingOptions = GREEDY,
     ) -> None:
         """Use `open`. Raises ModelInvalid where the parts don't fit together.
 
@@ -71,9 +72,9 @@ class ParakeetRecognizer:
         self._configuration = settled(encoder, decoder, vocabulary, configuration)
         self._encoder = Encoder(encoder, self._configuration.subsampling_factor, pads=pads, masks=masks)
         self._decoding: Decoding = (
-            CtcDecoding(vocabulary.blank)
+            CtcDecoding(vocabulary.blank, options)
             if decoder is None
-            else TransducerDecoding(decoder, vocabulary.blank, self._configuration.max_tokens_per_step)
+            else TransducerDecoding(decoder, vocabulary.blank, self._configuration.max_tokens_per_step, options)
         )
         self._vocabulary = vocabulary
         self._languages = languages or Languages(vocabulary)
@@ -91,6 +92,7 @@ class ParakeetRecognizer:
         packed: bool = True,
         prepared: PreparedForm | None = None,
         language_means: LanguageMeans = LanguageMeans.BOTH,
+        options: DecodingOptions = GREEDY,
         masks: bool | None = None,
         pads: bool | None = None,
         wrap: Wrap = lambda session: session,
@@ -99,8 +101,8 @@ class ParakeetRecognizer:
 
         `provider` is ONNX Runtime's name or its short form. `threads` 0 means one for each physical core, or as many as
         were fastest when the prepared form was tried. `packed` is `open_session`'s. `prepared` is a form of exactly these
-        files for the CPU. `language_means` is what an utterance's language changes. `wrap` may put something in the place
-        of a session: of the encoder's, then of the decoder's. `masks` and `pads` are the constructor's, for trials; by
+        files for the CPU. `language_means` is what an utterance's language changes, `options` how the decoder searches.
+        `wrap` may put something in the place of a session: of the encoder's, then of the decoder's. `masks` and `pads` are the constructor's, for trials; by
         default they follow from the form and the provider. Raises ModelInvalid or ProviderUnavailable.
         """
         configuration = ParakeetConfiguration.of(files)
@@ -121,6 +123,7 @@ class ParakeetRecognizer:
             pads=is_tuned_by_length if pads is None else pads,
             masks=(prepared is None or prepared.masks) if masks is None else masks,
             languages=Languages(vocabulary, files.languages if can_select else (), language_means),
+            options=options,
         )
 
     @property
@@ -169,6 +172,7 @@ class ParakeetRecognizer:
             context=utterance.context,
             language=utterance.language,
             ahead=utterance.encoded,
+            alternatives=utterance.alternatives,
             stop=stop,
         )
 
@@ -176,15 +180,7 @@ class ParakeetRecognizer:
         self, utterances: tuple[Utterance, ...], stop: CancellationToken | None = None
     ) -> tuple[Utterance, ...]:
         """Implements core.ports.BatchEncoder."""
-        for utterance in utterances:
-            check_input(utterance.samples, SAMPLE_RATE)
-        chosen = [at for at, one in enumerate(utterances) if len(one.samples) >= MIN_SAMPLES and has_sound(one.samples)]
-        if len(chosen) < 2 or not self._encoder.takes_several:
-            return utterances
-        heard = (without_exact_silence(utterances[at].samples) for at in chosen)
-        encoded = self._encoder.encode_all([log_mel(one, self._configuration.features_size) for one in heard], stop)
-        found = {at: EncodedAhead(frames, self) for at, frames in zip(chosen, encoded, strict=True)}
-        return tuple(replace(one, encoded=found.get(at)) for at, one in enumerate(utterances))
+        return encode_ahead(self._encoder, self._configuration.features_size, utterances, self, stop)
 
     def recognize_samples(
         self,
@@ -196,6 +192,7 @@ class ParakeetRecognizer:
         context: SeamContext | None = None,
         language: str = AUTO,
         ahead: EncodedAhead | None = None,
+        alternatives: int = 0,
         stop: CancellationToken | None = None,
     ) -> Hypothesis:
         """Transcribe float32 (n,) in [-1, 1] at 16 kHz; `early` is that of `core.features.log_mel`.
@@ -204,20 +201,18 @@ class ParakeetRecognizer:
 
         Where `speech` has no words, these parts are recognized again. With `context`, the seam before the utterance is
         determined; that changes no word. `language` is ignored, and that is logged, if the model lacks it.
+        `alternatives` is their maximum number; there are none where a part was recognized again.
 
         Empty text, without a run of the model, for fewer than 320 samples (20 ms) and for audio that is exactly zero
-        throughout. Raises InputFault for audio that no model could take (another rate, dtype or shape, values that
-        are not finite, more than 400 s), ProviderFault where the model could not be run, OutputNotFinite where its output
-        is not finite, and Stopped.
+        throughout. Raises InputFault for audio that no model could take (`input_check`), ProviderFault where the model
+        could not be run, OutputNotFinite where its output is not finite, and Stopped.
         """
         started_s = time.perf_counter()
         check_input(samples, sample_rate)
         steering = self._languages.steering(language)
-        tokens: tuple[Token, ...] = ()
-        encoded = np.empty((0, 0), np.float32)
+        tokens, encoded = tuple[Token, ...](), np.empty((0, 0), np.float32)
         stages: StageSeconds | None = None
-        found: list[Hole] = []
-        filled = 0
+        found, filled = list[Hole](), 0
         if len(samples) >= MIN_SAMPLES and has_sound(samples):
             heard = without_exact_silence(samples)
             featured_s = time.perf_counter()
@@ -240,20 +235,36 @@ class ParakeetRecognizer:
         worded_s = time.perf_counter()
         own = Heard(samples, speech, encoded, shown, words)
         seam = self._seam(context, own, steering, stop) if context and words else None
+        seam_s = time.perf_counter() - worded_s
         return Hypothesis(
             text=self._vocabulary.text(shown),
             tokens=tokens,
             words=words,
             confidence=confidence(shown),
             provider=self.provider,
+            alternatives=() if filled else self._others(encoded, shown, alternatives, steering, stop),  # timed too
             inference_s=time.perf_counter() - started_s,
             stages=stages,
             holes=len(found),
             holes_filled=filled,
             last_tokens=seam_probe.last_tokens(shown, self._vocabulary),
-            seam_s=time.perf_counter() - worded_s,
+            seam_s=seam_s,
             seam=seam,
         )
+
+    def _others(
+        self,
+        encoded: npt.NDArray[np.float32],
+        shown: Sequence[Token],
+        most: int,
+        steering: Steering,
+        stop: CancellationToken | None,
+    ) -> tuple[Alternative, ...]:
+        """Return other texts than that of the tokens, as far as this kind of model has them."""
+        if not most or not shown or not isinstance(self._decoding, TransducerDecoding):
+            return ()
+        found = self._decoding.search(encoded, max(self._decoding.options.beam_size, most + 1), stop, steering)
+        return alternatives_of(found, self._vocabulary.text(shown), self._vocabulary)[:most]
 
     def _seam(
         self, context: SeamContext, heard: Heard, steering: Steering, stop: CancellationToken | None

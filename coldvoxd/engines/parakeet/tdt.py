@@ -48,6 +48,7 @@ def decode_greedy(
     max_tokens_per_step: int = MAX_TOKENS_PER_STEP,
     before: Sequence[int] = (),
     excluded: npt.NDArray[np.bool_] | None = None,
+    temperature: float = 1.0,
     stop: CancellationToken | None = None,
 ) -> tuple[Token, ...]:
     """The tokens of one utterance, from encoder frames, float32 (frames, encoder size).
@@ -62,6 +63,7 @@ def decode_greedy(
             max_tokens_per_step=max_tokens_per_step,
             before=before,
             excluded=excluded,
+            temperature=temperature,
             stop=stop,
         )
     )
@@ -75,6 +77,7 @@ def greedy(
     max_tokens_per_step: int = MAX_TOKENS_PER_STEP,
     before: Sequence[int] = (),
     excluded: npt.NDArray[np.bool_] | None = None,
+    temperature: float = 1.0,
     stop: CancellationToken | None = None,
 ) -> Iterator[Token]:
     """Yield the tokens in encoder frames, float32 (frames, encoder size), as they are decoded.
@@ -82,7 +85,7 @@ def greedy(
     `blank` is the vocabulary's last id; the logits after it score durations of 0, 1, 2, ... frames. Without any, the model
     is an RNN-T: each duration is 0, and a blank or the limit of tokens leads to the next frame. A blank is not read. The transducer first reads the tokens `before`, as if they had been decoded. Where the best token is one of
     `excluded`, bool (vocabulary,), the best of the others takes its place, with its own probability among all of them and
-    the predicted duration. Source: Xu et al., "Efficient Sequence Transduction by Jointly Predicting Tokens and Durations"
+    the predicted duration. `temperature` divides the scores before they become the tokens' probabilities. Source: Xu et al., "Efficient Sequence Transduction by Jointly Predicting Tokens and Durations"
     (2023), algorithm 2, with NeMo's limit of tokens a frame.
 
     Raises OutputNotFinite where logits are not finite, Stopped between two scores, and whatever the transducer raises.
@@ -110,7 +113,7 @@ def greedy(
         if excluded is not None and excluded[token]:
             token = int(np.where(excluded, -np.inf, scores).argmax())
         if token != blank:
-            yield Token(token, frame, duration, log_probability(scores, token))
+            yield Token(token, frame, duration, log_probability(scores / temperature, token))
             transducer.read(token)
             emitted_here += 1
         if duration > 0:

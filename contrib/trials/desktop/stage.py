@@ -5,6 +5,7 @@ Runs in separate mount and process namespaces (see tree.sh), which end with it.
 
 import asyncio
 import contextlib
+import importlib
 import os
 import shutil
 import subprocess
@@ -13,14 +14,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import dbus_next
 import platformdirs
-from dbus_next import Message, MessageType
 
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
 
 from coldvoxd.bus.interface_xml import DICTATION  # noqa: E402 - the checkout's own
+from coldvoxd.bus.library import Message, MessageType  # noqa: E402
+from coldvoxd.bus.library_name import MODULE  # noqa: E402
 from coldvoxd.cli import desktop_entry  # noqa: E402
 from coldvoxd.virtual.client import command  # noqa: E402
 from tests.support.bus.private_bus import BusClient, BusError  # noqa: E402
@@ -253,7 +254,7 @@ class Stage:
             self.inside(place).chmod(0o1777)
         self.inside(RUNTIME).chmod(0o700)
         _call("mount", "--bind", "-o", "ro", str(ROOT), str(self.inside(CHECKOUT)))
-        for module in (dbus_next, platformdirs):  # what coldvox-type needs beside the checkout
+        for module in (importlib.import_module(MODULE), platformdirs):  # what coldvox-type needs beside the checkout
             place = self.inside(f"{PYTHON}/{module.__name__}")
             place.mkdir(parents=True)
             _call("mount", "--bind", "-o", "ro", str(Path(str(module.__file__)).parent), str(place))

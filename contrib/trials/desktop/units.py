@@ -5,14 +5,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from dbus_next import PropertyAccess
-from dbus_next.aio import MessageBus
-from dbus_next.service import ServiceInterface, dbus_property, method
 from stage import Stage
 
+from coldvoxd.bus.library import PropertyAccess, ServiceInterface, dbus_property, method
 from coldvoxd.bus.peers.user_units import MANAGER
 from coldvoxd.core.values import Precision
 from coldvoxd.models.progress import FILE, RUNTIME_DIRECTORY, ToldProgress
+from tests.support.bus.library import MessageBus
 
 PATH = "/org/freedesktop/systemd1"
 UNIT = f"{PATH}/unit/model"

@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from accessible import Node, reading
-from dbus_next import Message, MessageType
-from dbus_next.aio import MessageBus
 from plasma import DARK, LIGHT, Plasma
 from stage import RUNTIME, Stage, StageError, settled, until
 
 from coldvoxd.bus.interface_xml import BUS_NAME
+from coldvoxd.bus.library import Message, MessageType
+from tests.support.bus.library import MessageBus
 
 BUS, BUS_PATH = "org.freedesktop.DBus", "/org/freedesktop/DBus"
 REST_S = 5.0

@@ -11,8 +11,9 @@ import soundfile
 
 from coldvoxd.audio.portaudio import PortAudioMicrophone
 from coldvoxd.bus.interface_xml import DICTATION, ENGINE
+from coldvoxd.core.audio_values import Chunk
 from coldvoxd.core.settings import MicrophoneSettings
-from coldvoxd.core.values import SAMPLE_RATE, Chunk
+from coldvoxd.core.values import SAMPLE_RATE
 from tests.component.audio.test_portaudio import PIPEWIRE
 from tests.support.daemon.dictating import Dictating, dictating, lost_words
 from tests.support.eventually import eventually_blocking

@@ -18,9 +18,10 @@ from coldvoxd.audio.portaudio import PortAudioMicrophone, age_of_last, list_devi
 from coldvoxd.audio.soundserver import hold_to, look
 from coldvoxd.capture.device import CALL_PATIENCE_S, NO_ANSWER
 from coldvoxd.capture.state import CaptureCondition
+from coldvoxd.core.audio_values import Chunk, Frame, GapReason
 from coldvoxd.core.errors import CaptureFault
 from coldvoxd.core.settings import MicrophoneSettings
-from coldvoxd.core.values import SAMPLE_RATE, Chunk, Frame, GapReason
+from coldvoxd.core.values import SAMPLE_RATE
 from tests.support.eventually import eventually, eventually_blocking
 from tests.support.sound.known_signal import heard_at, known_signal
 from tests.support.sound.observed_stream import Watched, watched

@@ -6,9 +6,9 @@ import time
 
 import numpy as np
 import pytest
-from dbus_next import Variant
 
 from coldvoxd.bus.interface_xml import DICTATION
+from coldvoxd.bus.library import Variant
 from coldvoxd.core import errors
 from coldvoxd.core.values import SessionOptions, StopReason, Transcript, Word
 from tests.support.bus.private_bus import BusClient, BusError, RunningService
@@ -133,6 +133,8 @@ async def test_options_are_understood(
         ("language", Variant("s", "german"), "NotSupported", ["'german'", "`de`"]),
         ("language", Variant("s", " "), "InvalidOption", ["'language'", "omit it"]),
         ("language", Variant("u", 1), "InvalidOption", ["'language'", "a text"]),
+        ("alternatives", Variant("u", 0), "InvalidOption", ["'alternatives'", "greater than 0"]),
+        ("alternatives", Variant("b", True), "InvalidOption", ["'alternatives'", "whole number"]),
         ("partials", Variant("s", "yes"), "InvalidOption", ["'partials'", "boolean"]),
         ("vocabulary", Variant("as", []), "NotSupported", ["'vocabulary'"]),
     ],

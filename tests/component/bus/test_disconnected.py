@@ -32,20 +32,16 @@ SAVER = "org.xfce.ScreenSaver"
 async def used_up(bus: PrivateBus) -> AsyncIterator[None]:
     """Use up the user's quota with messages that a client does not read."""
     async with BusClient(bus.address) as deaf, RawClient(bus.address) as sender:
-        loop = asyncio.get_running_loop()
-        loop.remove_reader(deaf._bus._fd)
-        await sender.send(message("X", to=deaf.name, flags=NO_REPLY) * MESSAGES)
-        unread = array.array("i", [1])
+        with deaf.deaf():
+            await sender.send(message("X", to=deaf.name, flags=NO_REPLY) * MESSAGES)
+            unread = array.array("i", [1])
 
-        def taken() -> bool:
-            fcntl.ioctl(sender._sock.fileno(), termios.TIOCOUTQ, unread)
-            return unread[0] == 0
+            def taken() -> bool:
+                fcntl.ioctl(sender._sock.fileno(), termios.TIOCOUTQ, unread)
+                return unread[0] == 0
 
-        await eventually(taken, what="the broker's reading of all messages")
-        try:
+            await eventually(taken, what="the broker's reading of all messages")
             yield
-        finally:
-            loop.add_reader(deaf._bus._fd, deaf._bus._message_reader)
 
 
 async def test_a_disconnected_daemon_ends_for_a_restart_that_brings_every_word(tmp_path: Path) -> None:

@@ -1,13 +1,14 @@
 """Engine1's methods, and RetryLast, as seen by any client of the bus."""
 
 import pytest
-from dbus_next import Variant
 
 from coldvoxd.bus.interface_xml import ENGINE
+from coldvoxd.bus.library import Variant
 from coldvoxd.core import errors
+from coldvoxd.core.audio_values import GapReason
 from coldvoxd.core.failover_state import FaultClass, Reason
 from coldvoxd.core.metrics import Count, Stage
-from coldvoxd.core.values import GapReason, StopReason
+from coldvoxd.core.values import StopReason
 from tests.support.bus.private_bus import BusClient, BusError, RunningService
 from tests.support.eventually import eventually
 

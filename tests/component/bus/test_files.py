@@ -1,6 +1,5 @@
 """TranscribeFile as programs use it: descriptors over the bus, texts only to the caller, with the bundled model."""
 
-import array
 import asyncio
 import os
 import socket
@@ -8,9 +7,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from dbus_next import Variant
 
-from coldvoxd.bus.sending import PatientSocket
+from coldvoxd.bus.library import Variant
+from coldvoxd.bus.sending import Writer
 from coldvoxd.core import errors
 from coldvoxd.core.file_values import FileTranscript
 from tests.support.bus.file_service import transcribing
@@ -186,24 +185,43 @@ async def test_a_failed_job_tells_its_error(running: RunningService, client: Bus
     assert sorted(done[2]) == ["confidence", "duration"]
 
 
-def test_a_descriptor_waits_with_its_message_for_a_socket_that_is_full(tmp_path: Path) -> None:
-    """The bus library treats descriptors as sent after the first attempt, even if that attempt fails."""
+async def test_a_descriptor_waits_with_its_message_for_a_socket_that_is_full(tmp_path: Path) -> None:
+    lost: list[OSError] = []
     ours, its = socket.socketpair()
     with ours, its, (tmp_path / "any").open("w+b") as file:
         ours.setblocking(False)
-        patient = PatientSocket(ours)
-        filler = memoryview(bytes(1 << 16))
-        stuffed = 0
-        while taken := patient.send(filler):
-            stuffed += taken
-        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [file.fileno()]))]
-        assert patient.sendmsg([memoryview(b"call")], ancillary) == 0
-        while stuffed:
-            stuffed -= len(its.recv(stuffed))
-        assert patient.send(memoryview(b"call")) == 4
-        data, descriptors, _, _ = socket.recv_fds(its, 16, 4)
+        its.setblocking(False)
+        writer, loop = Writer(ours, lost.append), asyncio.get_running_loop()
+        stuffed = bytes(1 << 22)
+        writer.post(stuffed)
+        sent = writer.send(b"call", [file.fileno()])
+        after = writer.send(b"next")
+        await loop.sock_recv(its, 1)  # the event loop has written what fits
+        assert writer.backlog == 3
+        left = len(stuffed) - 1
+        while left:
+            left -= len(await loop.sock_recv(its, left))
+        await sent
+        data, descriptors, _, _ = socket.recv_fds(its, 4, 4)
         assert (data, len(descriptors)) == (b"call", 1)
         assert os.fstat(descriptors[0]).st_ino == os.fstat(file.fileno()).st_ino
         os.close(descriptors[0])
-        assert patient.send(memoryview(b"next")) == 4
-        assert socket.recv_fds(its, 16, 4)[1] == [], "sent once"
+        await after
+        assert socket.recv_fds(its, 16, 4)[:2] == (b"next", []), "sent once"
+        assert (writer.backlog, lost) == (0, [])
+
+
+async def test_messages_for_a_socket_that_fails_are_failed() -> None:
+    lost: list[OSError] = []
+    ours, its = socket.socketpair()
+    with ours:
+        ours.setblocking(False)
+        writer = Writer(ours, lost.append)
+        its.close()
+        sent = writer.send(b"call")
+        await eventually(lambda: lost, what="the failure")
+        assert not sent.done()
+        writer.close(lost[0])
+        with pytest.raises(BrokenPipeError):
+            await sent
+        assert writer.backlog == 0

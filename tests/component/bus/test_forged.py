@@ -6,14 +6,14 @@ import struct
 from collections.abc import AsyncIterator
 
 import pytest
-from dbus_next import Message, MessageType, Variant
-from dbus_next.aio import MessageBus
 
 from coldvoxd.bus.client import DaemonClient
 from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.interface_xml import BUS_NAME, DICTATION
+from coldvoxd.bus.library import Message, MessageType, Variant
 from coldvoxd.bus.peers.portal import NAME, PATH, SESSION, Portal
 from coldvoxd.bus.peers.screen_lock import ScreenLock
+from tests.support.bus.library import MessageBus, close
 from tests.support.bus.private_bus import BusClient, PrivateBus, RunningService
 from tests.support.bus.raw import BUS, SIGNAL, RawClient, message, text
 from tests.support.bus.screensaver import screen_saver
@@ -104,7 +104,7 @@ async def test_only_the_bus_says_that_the_portal_has_ended(bus: PrivateBus, forg
     gone: list[str] = []
     closed: list[object] = []
     async with opened(bus) as desktop, opened(bus) as connection:
-        await desktop.request_name(NAME)
+        await desktop.ask_bus("RequestName", "su", NAME, 0)
         async with Portal.opened(connection) as portal:
             session = f"{PATH}/session/1"
             with (
@@ -119,7 +119,7 @@ async def test_only_the_bus_says_that_the_portal_has_ended(bus: PrivateBus, forg
                 signal.destination = str(connection.unique_name)
                 desktop.send(signal)
                 await eventually(lambda: closed == [[]], what="the real one")
-                await desktop.release_name(NAME)
+                await desktop.ask_bus("ReleaseName", "s", NAME)
                 await eventually(lambda: gone == [NAME], what="the portal's end")
 
 
@@ -163,10 +163,7 @@ async def test_an_answer_counts_from_whom_was_asked_alone(bus: PrivateBus) -> No
                 await _through(client, connection)
         assert await answer == "right"
     for client in (forger, slow):
-        client.disconnect()
-        await client.wait_for_disconnect()
-        client._stream.close()
-        client._sock.close()
+        await close(client)
 
 
 async def _through(client: MessageBus, connection: Connection) -> None:

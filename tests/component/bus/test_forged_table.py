@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from dbus_next import Variant
 
 from coldvoxd.bus.callers import Callers
 from coldvoxd.bus.client import DaemonClient
 from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.interface_xml import BUS_NAME, DICTATION, OBJECT_PATH
+from coldvoxd.bus.library import Variant
 from coldvoxd.bus.peers import logind, upower
 from coldvoxd.bus.peers.logind import Logind
 from coldvoxd.bus.peers.portal import GRANTED, NAME, PATH, PROPERTIES, REQUEST, SESSION, Portal

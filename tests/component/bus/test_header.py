@@ -1,18 +1,17 @@
-"""Message headers, compared with what dbus-next writes and reads."""
+"""Message headers, compared with what the library writes and reads."""
 
 import contextlib
-import io
 import struct
 from typing import Any
 
 import pytest
-from dbus_next import Message, Variant
-from dbus_next._private.unmarshaller import Unmarshaller
 from hypothesis import given
 from hypothesis import strategies as st
 
 from coldvoxd.bus import header
 from coldvoxd.bus.header import LARGEST_MESSAGE_BYTES, MAX_FIELDS, Fields, Lengths, Malformed
+from coldvoxd.bus.library import Message, Variant, marshalled
+from tests.support.bus.library import parsed
 from tests.support.bus.wire import (
     CALL,
     DESTINATION,
@@ -87,13 +86,13 @@ def read(data: bytes, at: int = 0) -> tuple[Lengths, Fields]:
 
 
 def fields_of(message: Message) -> Fields:
-    """Return the fields as dbus-next reads them."""
+    """Return the fields as the library reads them."""
     return Fields(
         message.path,
         message.interface,
         message.member,
         message.error_name,
-        message.reply_serial,
+        message.reply_serial or None,
         message.destination,
         message.sender,
         message.signature,
@@ -103,8 +102,8 @@ def fields_of(message: Message) -> Fields:
 
 @EXACT
 @given(messages(), st.binary(max_size=40))
-def test_any_message_of_dbus_next_is_read_as_it_was_written(message: Message, before: bytes) -> None:
-    data = bytes(message._marshall(negotiate_unix_fd=True))
+def test_any_message_of_the_library_is_read_as_it_was_written(message: Message, before: bytes) -> None:
+    data = marshalled(message)
     for at, stream in ((0, data), (len(before), before + data + before)):
         lengths, fields = read(stream, at)
         assert lengths.total_bytes == len(data)
@@ -127,10 +126,10 @@ def test_both_byte_orders_are_read_and_any_type_and_flags(
         assert found == Fields(**{name: getattr(FIELDS, name) for name in names})
 
 
-def test_what_is_written_big_endian_is_what_dbus_next_reads() -> None:
+def test_what_is_written_big_endian_is_what_the_library_reads() -> None:
     fields = [*WHOLE[:3], *WHOLE[5:7], (SIGNATURE, "g", "s")]
     data = big_endian(fields, serial=9, body=struct.pack(">I", 2) + b"hi\0")
-    message = Unmarshaller(io.BytesIO(data)).unmarshall()
+    message = parsed(data)
     assert message.body == ["hi"]
     assert read(data)[1] == fields_of(message)
 

@@ -6,10 +6,10 @@ import struct
 from pathlib import Path
 
 import pytest
-from dbus_next import Variant
 
 from coldvoxd.bus.client import DaemonClient
 from coldvoxd.bus.interface_xml import DICTATION
+from coldvoxd.bus.library import Variant
 from coldvoxd.core.file_values import FileTranscript
 from coldvoxd.core.values import Word
 from tests.support.bus.private_bus import BROKER, BusClient, BusError, RunningService

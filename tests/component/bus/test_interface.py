@@ -8,14 +8,14 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
-from dbus_next import Variant
-from dbus_next import introspection as library
 
 from coldvoxd import __version__
 from coldvoxd.bus.interface_xml import BUS_NAME, DICTATION, ENGINE, MICROPHONE, interface_xml
+from coldvoxd.bus.library import Variant
 from coldvoxd.core.capabilities import CAPABILITIES
 from coldvoxd.core.file_values import FileTranscript
 from coldvoxd.core.values import EngineStatus, ProviderChoice
+from tests.support.bus.library import introspection as library
 from tests.support.bus.private_bus import BusClient, BusError, PrivateBus, RunningService, running_service
 
 BODY: dict[str, object] = {"a{sv}": {}, "h": 0, "s": "cpu", "u": 7}

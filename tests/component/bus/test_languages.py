@@ -3,10 +3,10 @@
 import os
 
 import pytest
-from dbus_next import Variant
 
 from coldvoxd.bus.client import DaemonClient
 from coldvoxd.bus.interface_xml import ENGINE
+from coldvoxd.bus.library import Variant
 from coldvoxd.core.errors import NotSupported
 from coldvoxd.core.file_values import FileOptions
 from coldvoxd.core.values import EngineStatus, SessionOptions

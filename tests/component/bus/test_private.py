@@ -3,9 +3,10 @@
 import asyncio
 
 import pytest
-from dbus_next import Variant
 
+from coldvoxd.bus.library import Variant
 from coldvoxd.core.values import State, StopReason
+from tests.support.bus.library import paused
 from tests.support.bus.private_bus import BusClient, BusError, RunningService
 from tests.support.eventually import eventually
 
@@ -116,14 +117,15 @@ async def test_a_caller_that_leaves_at_once_leaves_no_session_behind(
 async def test_no_session_begins_for_a_caller_that_had_left_before_it_was_watched(
     running: RunningService, stranger: BusClient
 ) -> None:
-    loop, connection = asyncio.get_running_loop(), running.connection
-    loop.remove_reader(connection._fd)  # the daemon is busy elsewhere ...
-    async with running.client() as caller:
-        caller.call_and_forget("StartDictationWithOptions", "a{sv}", BOUND)
-        await caller.call(
-            "GetId", interface="org.freedesktop.DBus", destination="org.freedesktop.DBus", path="/org/freedesktop/DBus"
-        )
-    loop.add_reader(connection._fd, connection._message_reader)  # ... and reads the call after the caller has left
+    with paused(running.connection):  # the daemon is busy, and reads the call after the caller has left
+        async with running.client() as caller:
+            caller.call_and_forget("StartDictationWithOptions", "a{sv}", BOUND)
+            await caller.call(
+                "GetId",
+                interface="org.freedesktop.DBus",
+                destination="org.freedesktop.DBus",
+                path="/org/freedesktop/DBus",
+            )
     await stranger.settle()
     callers = running.service._calls._callers
     await eventually(lambda: not callers._watches, what="the end of the attempt")

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from dbus_next import Message
 from hypothesis import given
 from hypothesis import strategies as st
 
 from coldvoxd.bus.header import LARGEST_MESSAGE_BYTES, Malformed, Type
 from coldvoxd.bus.intake import LARGEST_CALL_BYTES, MESSAGES_A_TURN, TOO_LONG, TOO_MANY, Intake
+from coldvoxd.bus.library import Message
 from coldvoxd.bus.quota import BURST, WAITING, Call
 from coldvoxd.bus.reader import LARGEST_HEADER_BYTES, READ_BYTES, Frame, Head, Reader, close_all
 from tests.support.bus.wire import EXACT, MEMBER, PATH, SIGNAL, big_endian, encoded, flood_call, messages
@@ -28,7 +28,7 @@ MIXED = [
     encoded([], kind=SIGNAL),
     flood_call(":1.2", 3, body=struct.pack("<I", 40) + bytes(40)),
 ]
-"""Complete messages, some of which would end dbus-next's reader."""
+"""Complete messages, some of which would end a library's reader."""
 
 
 def open_descriptors() -> set[int]:

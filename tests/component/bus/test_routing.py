@@ -5,7 +5,6 @@ import xml.etree.ElementTree as ET
 from collections import Counter
 
 import pytest
-from dbus_next import Variant
 
 from coldvoxd.bus.interface_xml import (
     DICTATION,
@@ -19,6 +18,7 @@ from coldvoxd.bus.interface_xml import (
     interface_xml,
     methods,
 )
+from coldvoxd.bus.library import Variant
 from coldvoxd.bus.routing import Routes, Unroutable
 from coldvoxd.core.values import EngineStatus
 from tests.support.bus.private_bus import BusClient, BusError, RunningService

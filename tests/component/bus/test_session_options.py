@@ -1,15 +1,17 @@
 """Options of toggled sessions and of retries, and what clients can read of options."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
-from dbus_next import Variant
 
 from coldvoxd.bus.client import DaemonClient
 from coldvoxd.bus.interface_xml import ENGINE
+from coldvoxd.bus.library import Variant
 from coldvoxd.bus.options import OPTION_TYPES
+from coldvoxd.core.decoding_options import MOST_ALTERNATIVES, Alternative
 from coldvoxd.core.errors import InvalidOption, NotActive
-from coldvoxd.core.values import EngineStatus, SessionOptions, State
+from coldvoxd.core.values import EngineStatus, SessionOptions, State, Transcript
 from tests.support.bus.private_bus import BusClient, BusError, RunningService
 
 WORDS = {"words": Variant("b", True), "max-seconds": Variant("x", 60)}
@@ -93,6 +95,8 @@ async def test_the_options_of_the_active_session_are_readable(running: RunningSe
         (WORDS, DEFAULTS | {"words": True, "max-seconds": 60}),
         ({"single-utterance": Variant("b", True)}, DEFAULTS | {"single-utterance": True}),
         ({"partials": Variant("b", True)}, DEFAULTS | {"partials": True}),
+        ({"alternatives": Variant("i", 3)}, DEFAULTS | {"alternatives": 3}),
+        ({"alternatives": Variant("u", 1000)}, DEFAULTS | {"alternatives": MOST_ALTERNATIVES}),
         (BOUND, DEFAULTS | {"bind-to-caller": True}),
     ):
         session = await client.call("StartDictationWithOptions", "a{sv}", given)
@@ -203,3 +207,18 @@ async def test_a_script_toggles_with_options(running: RunningService) -> None:
     running.control.say("again")
     assert await busctl("RetryLastWithOptions", "a{sv}", "1", "utterance", "u", "1") == b's "again"\n'
     assert await busctl("ToggleDictationWithOptions", "a{sv}", "0") == b"b false\n"
+
+
+async def test_other_texts_are_sent_with_their_shares(running: RunningService, client: BusClient) -> None:
+    transcript = Transcript(1, 1, "a word", 0.0, 1.0, 0.5, "CPUExecutionProvider", 0.1)
+    others = (Alternative("a\0 ward", 0.25), Alternative("award", 0.125))
+    async with DaemonClient.connected(running.bus.address) as daemon:
+        await daemon.subscribe()
+        running.announcer.transcribed(transcript, False, None)
+        running.announcer.transcribed(replace(transcript, utterance_id=2, alternatives=others), False, None)
+        first, second = await daemon.next_event(), await daemon.next_event()
+    assert "alternatives" not in first.fields
+    assert second.fields["alternatives"] == [{"text": "a ward", "share": 0.25}, {"text": "award", "share": 0.125}]
+    await client.settle()
+    [_, [*_, details]] = client.bodies("Transcribed")
+    assert details["alternatives"] == Variant("a(sd)", [["a ward", 0.25], ["award", 0.125]])

@@ -6,7 +6,7 @@ import threading
 import numpy as np
 
 from coldvoxd.capture.chunk_queue import ChunkQueue, Delivery
-from coldvoxd.core.values import Chunk
+from coldvoxd.core.audio_values import Chunk
 from tests.support.eventually import eventually
 
 

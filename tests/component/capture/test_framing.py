@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from coldvoxd.capture.framing import ChunkFramer
-from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, Chunk, Frame, Gap, GapReason
+from coldvoxd.core.audio_values import Chunk, Frame, Gap, GapReason
+from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE
 
 LATENCY_S = 0.02
 START_S = 5_000.0

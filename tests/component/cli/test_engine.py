@@ -4,8 +4,9 @@ import pytest
 
 from coldvoxd.cli.exit_codes import Exit
 from coldvoxd.core import errors
+from coldvoxd.core.audio_values import GapReason
 from coldvoxd.core.metrics import Count, Stage
-from coldvoxd.core.values import EngineStatus, GapReason, SessionOptions
+from coldvoxd.core.values import EngineStatus, SessionOptions
 from tests.component.cli.conftest import Ctl, Result
 from tests.support.bus.private_bus import RunningService
 

@@ -4,9 +4,8 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from dbus_next import Variant
-
 from coldvoxd.bus.interface_xml import BUS_NAME, DICTATION, MICROPHONE, OBJECT_PATH
+from coldvoxd.bus.library import Variant
 from coldvoxd.bus.peers.global_shortcuts import INTERFACE
 from coldvoxd.bus.peers.portal import NAME, PATH, SESSION
 from coldvoxd.bus.peers.screen_lock import SCREEN_SAVERS

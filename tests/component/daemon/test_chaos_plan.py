@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 
 import pytest
-from dbus_next import Variant
 
+from coldvoxd.bus.library import Variant
 from tests.support.bus.private_bus import Signal
 from tests.support.faults.chaos.ledger import Ledger, Obstacle, Sentence
 from tests.support.faults.chaos.plan import BY_NAME, CHECK_EVERY, CHECKPOINT, KINDS, Source, Step, first_source, plan

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from dbus_next import Variant
 
 from coldvoxd.bus.interface_xml import ENGINE
+from coldvoxd.bus.library import Variant
 from tests.support.bus.private_bus import BusClient, BusError, PrivateBus
 from tests.support.daemon.process import RunningDaemon, daemon
 from tests.support.eventually import eventually

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from dbus_next import Variant
 
 from coldvoxd.bus.interface_xml import ENGINE
+from coldvoxd.bus.library import Variant
 from coldvoxd.core.values import SAMPLE_RATE
 from coldvoxd.virtual.accelerator import PROVIDER
 from coldvoxd.virtual.client import command

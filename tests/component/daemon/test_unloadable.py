@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from coldvoxd.bus.interface_xml import DICTATION, ENGINE
+from coldvoxd.bus.library_name import MODULE
 from coldvoxd.core.errors import ModelInvalid, ModelMissing
 from coldvoxd.core.values import Precision
 from coldvoxd.models.directories import bundled_directory, find_model
@@ -174,7 +175,7 @@ def test_a_settings_directory_that_may_not_be_read_is_a_sentence(tmp_path: Path,
     assert f"{place}/coldvoxd.toml cannot be read: Permission denied" in line
 
 
-@pytest.mark.parametrize("library", ["onnxruntime", "pyaudio", "soundfile", "pulsectl", "soxr", "dbus_next"])
+@pytest.mark.parametrize("library", ["onnxruntime", "pyaudio", "soundfile", "pulsectl", "soxr", MODULE])
 def test_a_library_that_can_not_be_loaded_is_a_sentence_and_no_reason_to_try_again(
     tmp_path: Path, library: str
 ) -> None:
@@ -187,7 +188,7 @@ def test_a_library_that_can_not_be_loaded_is_a_sentence_and_no_reason_to_try_aga
     assert said in shown.stderr
     assert "doctor" in shown.stderr
     assert "Traceback" not in shown.stderr
-    if library == "dbus_next":
+    if library == MODULE:
         shown = run("coldvoxd.cli.main", "status", environment=environment)
         assert shown.returncode == 1
         assert said in shown.stderr
@@ -197,8 +198,11 @@ def test_a_library_that_can_not_be_loaded_is_a_sentence_and_no_reason_to_try_aga
 _OPEN_IN_LITTLE_MEMORY = """
 import resource, sys
 from pathlib import Path
+from coldvoxd.bus.library_name import MODULE
 from coldvoxd.core.errors import NotReady
+from coldvoxd.bus.library_name import MODULE
 from coldvoxd.core.settings import ModelSettings
+from coldvoxd.bus.library_name import MODULE
 from coldvoxd.core.values import Precision
 from coldvoxd.recognition.factory import open_staged
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from coldvoxd.core import spool_format
+from coldvoxd.core.audio_values import Frame, GapReason
 from coldvoxd.core.channels import AUTO, Channel, parse
 from coldvoxd.core.endpointing import EndpointState, Scored
 from coldvoxd.core.framing import Reframer
@@ -20,16 +21,7 @@ from coldvoxd.core.ports import SpeechDetector
 from coldvoxd.core.seams import SeamMethod
 from coldvoxd.core.settings import DictationSettings, EndpointSettings
 from coldvoxd.core.spool_format import SpooledSession
-from coldvoxd.core.values import (
-    FRAME_SAMPLES,
-    SAMPLE_RATE,
-    EngineStatus,
-    Frame,
-    GapReason,
-    Hypothesis,
-    SessionOptions,
-    Utterance,
-)
+from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, EngineStatus, Hypothesis, SessionOptions, Utterance
 from coldvoxd.crash_recovery.spool import Spool
 from coldvoxd.dictation.channel_selector import ChannelSelector
 from coldvoxd.dictation.controller import DictationController

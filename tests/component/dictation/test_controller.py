@@ -7,6 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from coldvoxd.core.audio_values import GapReason
+from coldvoxd.core.decoding_options import Alternative
 from coldvoxd.core.errors import (
     AlreadyActive,
     NotActive,
@@ -18,15 +20,7 @@ from coldvoxd.core.errors import (
 from coldvoxd.core.features import BLOCK_COLUMNS, HOP_SAMPLES, log_mel
 from coldvoxd.core.metrics import Count, Stage
 from coldvoxd.core.settings import DictationSettings, EndpointSettings
-from coldvoxd.core.values import (
-    FRAME_SAMPLES,
-    SAMPLE_RATE,
-    EngineStatus,
-    GapReason,
-    SessionOptions,
-    State,
-    StopReason,
-)
+from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, EngineStatus, SessionOptions, State, StopReason
 from tests.support.dictation_scene import FRAME_S, SINGLE, Scene, playing
 from tests.support.eventually import eventually
 
@@ -177,6 +171,16 @@ async def test_words_come_where_asked_for_with_times_in_the_session() -> None:
         assert transcript.start_s == pytest.approx(20 * FRAME_S)
         assert transcript.words[0].start_s == pytest.approx(20 * FRAME_S + 0.1)
         assert transcript.end_s - transcript.start_s == pytest.approx(24 * FRAME_S, abs=0.002)
+
+
+async def test_other_texts_come_where_asked_for() -> None:
+    async with playing(Scene()) as scene:
+        for wanted in (0, 2):
+            scene.start(alternatives=wanted)
+            scene.hear(2000, 10)
+            scene.hush()
+            await scene.stop()
+            assert scene.announced.transcripts[-1].alternatives == (Alternative("not 2000", 0.25),) * wanted
 
 
 async def test_a_second_start_is_refused_also_while_text_is_pending() -> None:

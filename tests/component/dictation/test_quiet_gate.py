@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from coldvoxd.core.audio_values import Frame
 from coldvoxd.core.levels import level_db
-from coldvoxd.core.values import FRAME_SAMPLES, Frame
+from coldvoxd.core.values import FRAME_SAMPLES
 from coldvoxd.dictation.quiet_gate import SETTLED_FRAMES, QuietGate
 from coldvoxd.vad.silero import SileroDetector
 from tests.support.sound.speech import samples

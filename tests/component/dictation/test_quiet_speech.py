@@ -12,10 +12,11 @@ import soundfile
 
 from coldvoxd.bus.interface_xml import ENGINE
 from coldvoxd.core import endpointing
+from coldvoxd.core.audio_values import Frame, Gap, GapReason
 from coldvoxd.core.endpointing import Cut, EndpointState, Finish, Scored
 from coldvoxd.core.problems import Problem
 from coldvoxd.core.settings import EndpointSettings
-from coldvoxd.core.values import FRAME_SAMPLES, Frame, Gap, GapReason, Precision
+from coldvoxd.core.values import FRAME_SAMPLES, Precision
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.files.transcription import transcribe_file
 from coldvoxd.models import find_model

@@ -7,22 +7,13 @@ import numpy as np
 import pytest
 
 from coldvoxd.core import endpointing
+from coldvoxd.core.audio_values import Frame, Gap, GapReason, ScoredFrame
 from coldvoxd.core.endpointing import EndpointState, Finish, Resumed, SpeechBegan, SpeechEnded
 from coldvoxd.core.levels import level_db
 from coldvoxd.core.metrics import Metrics
 from coldvoxd.core.settings import EndpointSettings
 from coldvoxd.core.spool_format import SpooledSession
-from coldvoxd.core.values import (
-    FRAME_SAMPLES,
-    EndReason,
-    Frame,
-    Gap,
-    GapReason,
-    Hypothesis,
-    ScoredFrame,
-    SessionOptions,
-    Utterance,
-)
+from coldvoxd.core.values import FRAME_SAMPLES, EndReason, Hypothesis, SessionOptions, Utterance
 from coldvoxd.dictation.last_utterance import LastUtterance
 from coldvoxd.dictation.segmenter import (
     LEVEL_EVERY_FRAMES,

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
-from dbus_next import Variant
 
+from coldvoxd.bus.library import Variant
 from coldvoxd.bus.peers.upower import NAME, PATH
 from coldvoxd.host.battery import BatteryWatch
 from tests.support.bus.logind import MOCK, PYTHON

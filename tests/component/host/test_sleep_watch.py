@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from dbus_next import Message
 
 from coldvoxd.bus.interface_xml import DICTATION, ENGINE, MICROPHONE
+from coldvoxd.bus.library import Message
 from coldvoxd.bus.peers.logind import MANAGER, NAME
 from coldvoxd.host.sleep_watch import LET_GO_S, WHO
 from coldvoxd.virtual.accelerator import PROVIDER

@@ -10,11 +10,14 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from coldvoxd.core.decoding_options import DecodingOptions
 from coldvoxd.core.errors import ModelInvalid, ModelMissing, SettingsError
 from coldvoxd.core.languages import EUROPEAN
+from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import Precision
 from coldvoxd.models import find_model, list_models
 from coldvoxd.models.catalog import known_models, max_utterance_s
+from coldvoxd.models.decoding_options import BUNDLED_TEMPERATURE, decoding_options_of
 from coldvoxd.models.directories import bundled_directory
 from coldvoxd.models.published_models import PUBLISHED, pull_command
 from coldvoxd.onnx_graph.external_data import check_whole, external_files
@@ -222,6 +225,20 @@ def test_the_longest_utterance_depends_on_the_models_precision(home: Path) -> No
         assert max_utterance_s("ours", Precision.INT8) == math.inf
 
 
+def test_the_temperature_is_that_of_the_settings_otherwise_of_the_model(home: Path) -> None:
+    path = home / "config/coldvoxd/models.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(f"{OWN}temperature = 1.5\n")
+    with environment({"XDG_CONFIG_HOME": str(home / "config")}):
+        assert decoding_options_of(ModelSettings(name="ours", beam_size=4)) == DecodingOptions(4, 1.5)
+        assert decoding_options_of(ModelSettings(name="ours", temperature=0.5)) == DecodingOptions(1, 0.5)
+        assert decoding_options_of(ModelSettings(name=V2)) == DecodingOptions(1, 1.0)
+        assert decoding_options_of(ModelSettings(name="mini")) == DecodingOptions(1, BUNDLED_TEMPERATURE)
+        assert decoding_options_of(ModelSettings(name="/a/directory")) == DecodingOptions(1, 1.0)
+        path.write_text("[ours")
+        assert decoding_options_of(ModelSettings(name="ours")) == DecodingOptions(1, 1.0)
+
+
 def test_a_model_has_the_languages_that_are_known_or_listed(home: Path) -> None:
     path = home / "config/coldvoxd/models.toml"
     path.parent.mkdir(parents=True)
@@ -259,6 +276,10 @@ def test_a_model_has_the_languages_that_are_known_or_listed(home: Path) -> None:
         (OWN + "max_utterance_s = 15", "`max_utterance_s` must give seconds by precision"),
         (OWN + "max_utterance_s = { int4 = 15 }", "`max_utterance_s` must give seconds by precision"),
         (OWN + "max_utterance_s = { int8 = 1 }", "`max_utterance_s` must have seconds from 3 to 120"),
+        *(
+            (f"{OWN}temperature = {value}", "`temperature` must be a number above 0")
+            for value in ("0", "11", "true", "'1'")
+        ),
         (OWN.replace('"int8"', '"int4"'), "`precisions` must list some of"),
         ("ours = 1", "write .ours. on a line of its own"),
         ("['../ours']", "a model's name has letters"),

@@ -20,8 +20,9 @@ import pytest
 import soundfile
 
 from coldvoxd.capture.state import CaptureCondition
+from coldvoxd.core.audio_values import Chunk, Frame, Gap, GapReason
 from coldvoxd.core.errors import CaptureFault
-from coldvoxd.core.values import SAMPLE_RATE, Chunk, Frame, Gap, GapReason
+from coldvoxd.core.values import SAMPLE_RATE
 from coldvoxd.virtual import client
 from coldvoxd.virtual.client import CommandRefused
 from coldvoxd.virtual.microphone import CHUNK_S, LATE_S, QUIET_CHUNKS, VirtualMicrophone

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from dbus_next import Message, MessageType, Variant
-from dbus_next._private.unmarshaller import Unmarshaller
+from coldvoxd.bus.library import Message, MessageType, Variant, marshalled
+from tests.support.bus.library import read_message
 
 PROGRAM = "dbus-broker"
 ANY_USER = 0xFFFFFFFF
@@ -75,9 +75,9 @@ def _add_listener(controller: socket.socket, listener: socket.socket) -> None:
         unix_fds=[listener.fileno()],
         serial=1,
     )
-    socket.send_fds(controller, [call._marshall(negotiate_unix_fd=True)], [listener.fileno()])
+    socket.send_fds(controller, [marshalled(call)], [listener.fileno()])
     with controller.makefile("rb") as stream:
-        answer = Unmarshaller(stream).unmarshall()
+        answer = read_message(stream)
     assert answer.message_type is MessageType.METHOD_RETURN, f"{PROGRAM} takes no listener: {answer.error_name}"
 
 

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from dbus_next import Message, MessageType
-from dbus_next.aio import MessageBus
+from coldvoxd.bus.library import Message, MessageType
+from tests.support.bus.library import MessageBus, close
 
 BUS = "org.freedesktop.DBus"
 BUS_PATH = "/org/freedesktop/DBus"
@@ -56,11 +56,7 @@ class Client:
         await self._bus.send(told.to(to))
 
     async def leave(self) -> None:
-        if not self._bus._user_disconnect:
-            self._bus.disconnect()
-            await self._bus.wait_for_disconnect()
-            self._bus._stream.close()
-            self._bus._sock.close()
+        await close(self._bus)
 
     async def through(self, client: str) -> None:
         """Return when this client has processed all messages sent before, and the tasks waiting for them have run."""

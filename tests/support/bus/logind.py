@@ -8,8 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from dbus_next import Variant
-
+from coldvoxd.bus.library import Variant
 from coldvoxd.bus.peers.logind import MANAGER, NAME
 from tests.support.bus.private_bus import BusClient, BusError, PrivateBus
 

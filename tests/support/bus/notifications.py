@@ -2,8 +2,7 @@
 
 from typing import Self
 
-from dbus_next import Message, MessageType
-
+from coldvoxd.bus.library import Message, MessageType
 from tests.support.bus.private_bus import BusClient
 
 

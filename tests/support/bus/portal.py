@@ -10,9 +10,8 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Self
 
-from dbus_next import Message, MessageFlag, MessageType, Variant
-
 from coldvoxd.bus.connection import Connection
+from coldvoxd.bus.library import Message, MessageFlag, Variant
 from coldvoxd.bus.peers.portal import CANCELLED, GRANTED, NAME, PATH, REQUEST, SESSION
 
 PREFIX = "org.freedesktop.portal."
@@ -68,8 +67,8 @@ class PortalDesktop:
 
     async def __aenter__(self) -> Self:
         self._bus = await _Served.open(self._address)
-        self._bus.add_message_handler(self._receive)
-        await self._bus.request_name(NAME)
+        self._bus.objects.add_handler(self._receive)
+        await self._bus.ask_bus("RequestName", "su", NAME, 0)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -98,8 +97,6 @@ class PortalDesktop:
             )  # fmt: skip
 
     def _receive(self, message: Message) -> Message | bool:
-        if message.message_type is not MessageType.METHOD_CALL or message.path is None:
-            return False
         if not message.path.startswith(PATH):
             return False
         if self.hangs:

@@ -15,12 +15,11 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 import pytest
-from dbus_next import Message, MessageType
-from dbus_next.aio import MessageBus
 
 from coldvoxd.bus.announcer import BusAnnouncer
 from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.interface_xml import BUS_NAME, DICTATION, OBJECT_PATH
+from coldvoxd.bus.library import Message, MessageType
 from coldvoxd.bus.service import BusService
 from coldvoxd.core.errors import AlreadyActive, NotActive, NotOwner, UnknownDevice
 from coldvoxd.core.file_values import FileOptions
@@ -30,6 +29,7 @@ from coldvoxd.core.problems import Problem
 from coldvoxd.core.seams import SeamedText
 from coldvoxd.core.values import EngineStatus, SessionOptions, State, StopReason, Transcript, Word
 from tests.support.bus import broker
+from tests.support.bus.library import MessageBus, close, paused, plain
 from tests.support.eventually import eventually, eventually_blocking
 
 _CONFIG = """
@@ -215,12 +215,11 @@ class BusClient:
 
     async def leave(self) -> None:
         """Leave the bus, as a program that ends does."""
-        if not self._bus._user_disconnect:
-            self._bus.disconnect()
-            await asyncio.wait([self._bus._disconnect_future])
-            self._bus._disconnect_future.exception()
-            self._bus._stream.close()
-            self._bus._sock.close()
+        await close(self._bus)
+
+    def deaf(self) -> AbstractContextManager[None]:
+        """Return a context in which this client reads nothing."""
+        return paused(self._bus)
 
     async def call(
         self,
@@ -250,7 +249,7 @@ class BusClient:
         assert reply is not None
         if reply.message_type is MessageType.ERROR:
             raise BusError(reply.error_name, reply.body[0])
-        return reply.body[0] if reply.body else None
+        return plain(reply.body[0]) if reply.body else None
 
     def call_and_forget(self, member: str, signature: str = "", *body: object) -> None:
         """Send a call without waiting for an answer."""
@@ -313,7 +312,7 @@ class BusClient:
     def _note(self, message: Message) -> None:
         if message.message_type is MessageType.SIGNAL and message.sender != "org.freedesktop.DBus":
             self.signals.append(
-                Signal(message.member, message.body, message.destination, message.interface, message.signature)
+                Signal(message.member, plain(message.body), message.destination, message.interface, message.signature)
             )
 
 

@@ -3,10 +3,9 @@
 import contextlib
 from collections.abc import AsyncIterator
 
-from dbus_next.aio import MessageBus
-from dbus_next.service import ServiceInterface, method, signal
-
+from coldvoxd.bus.library import ServiceInterface, method
 from coldvoxd.bus.peers.screen_lock import SCREEN_SAVERS
+from tests.support.bus.library import MessageBus, close, signal
 
 
 class ScreenSaver(ServiceInterface):
@@ -44,7 +43,4 @@ async def screen_saver(
     try:
         yield saver
     finally:
-        bus.disconnect()
-        await bus.wait_for_disconnect()
-        bus._stream.close()
-        bus._sock.close()
+        await close(bus)

@@ -1,13 +1,14 @@
-"""D-Bus messages as bytes in both byte orders, from dbus-next where it can write them, and strategies for them."""
+"""D-Bus messages as bytes in both byte orders, from the library where it can write them, and strategies for them."""
 
 import struct
 from collections.abc import Sequence
 from typing import Any
 
-from dbus_next import Message, MessageType, Variant
-from dbus_next._private.marshaller import Marshaller
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+
+from coldvoxd.bus.library import Message, MessageType, Variant
+from tests.support.bus.library import encoded_body
 
 LITTLE, BIG = "<", ">"
 CALL, RETURN, ERROR, SIGNAL = 1, 2, 3, 4
@@ -23,18 +24,16 @@ Field = tuple[int, str, Any]
 
 
 def encoded(fields: Sequence[Field], *, kind: int = CALL, flags: int = 0, serial: int = 1, body: bytes = b"") -> bytes:
-    """Return a little-endian message with these header fields, valid or not, as dbus-next marshals them."""
+    """Return a little-endian message with these header fields, valid or not, as the library marshals them."""
     array = [[code, Variant(signature, value)] for code, signature, value in fields]
-    header = Marshaller("yyyyuua(yv)", [ord("l"), kind, flags, 1, len(body), serial, array])
-    header.marshall()
-    header.align(8)
-    return bytes(header.buffer) + body
+    header = encoded_body("yyyyuua(yv)", [ord("l"), kind, flags, 1, len(body), serial, array])
+    return header + b"\0" * (-len(header) % 8) + body
 
 
 def big_endian(
     fields: Sequence[Field], *, kind: int = CALL, flags: int = 0, serial: int = 1, body: bytes = b""
 ) -> bytes:
-    """Return a big-endian message, which dbus-next reads but can't write. Fields of the types s, o, g and u."""
+    """Return a big-endian message, which the library reads but can't write. Fields of the types s, o, g and u."""
     array = b""
     for code, signature, value in fields:
         array += b"\0" * (-len(array) % 8) + bytes((code, 1)) + signature.encode() + b"\0"

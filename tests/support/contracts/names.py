@@ -19,12 +19,13 @@ from coldvoxd.cli import arguments as ctl_arguments
 from coldvoxd.cli.exit_codes import Exit, UsageFault, error_name, exit_for
 from coldvoxd.cli.install_ledger import ACTIVATION, units
 from coldvoxd.core import errors
+from coldvoxd.core.audio_values import GapReason
 from coldvoxd.core.failover_state import FaultClass
 from coldvoxd.core.metrics import GpuFigures, Metrics, Stage
 from coldvoxd.core.ports import Policy
 from coldvoxd.core.problems import Problem
 from coldvoxd.core.recognition_state import ChangeReason
-from coldvoxd.core.values import GapReason, Precision, State, StopReason
+from coldvoxd.core.values import Precision, State, StopReason
 from coldvoxd.doctor.finding import Verdict
 from coldvoxd.models.fetch import FetchState
 from coldvoxd.typist import arguments as typing_arguments

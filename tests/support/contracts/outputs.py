@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 import soundfile
-from dbus_next import Variant
 
 from coldvoxd.bus.interface_xml import BUS_NAME, ENGINE
+from coldvoxd.bus.library import Variant
 from coldvoxd.core.values import SAMPLE_RATE
 from coldvoxd.models.file_names import VOCABULARY
 from coldvoxd.typist.delivery import Outcome, Result

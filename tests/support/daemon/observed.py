@@ -17,11 +17,12 @@ from coldvoxd.assembly.parts import Parts
 from coldvoxd.bus.connection import Connection
 from coldvoxd.command import set_up_logging
 from coldvoxd.core import endpointing
+from coldvoxd.core.audio_values import Frame, Gap
 from coldvoxd.core.endpointing import EndpointState
 from coldvoxd.core.framing import joined
 from coldvoxd.core.ports import Journal
 from coldvoxd.core.spool_format import SpooledSession
-from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, Frame, Gap, Utterance
+from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, Utterance
 from coldvoxd.daemon import Daemon
 from tests.support.daemon.preroll import FILE_VARIABLE, Observation
 

@@ -14,9 +14,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from dbus_next import Variant
-
 from coldvoxd.bus.connection import session_address
+from coldvoxd.bus.library import Variant
 from tests.support.bus.private_bus import BusClient, BusError
 from tests.support.daemon.published import Texts, padded, texts_of
 from tests.support.login.inside import Said, Scene, report, scene, sentences

@@ -12,9 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from dbus_next import Message
-
 from coldvoxd.bus.interface_xml import BUS_NAME, ENGINE
+from coldvoxd.bus.library import Message
 from coldvoxd.virtual.client import command
 from tests.support.bus.private_bus import BusClient, PrivateBus
 from tests.support.daemon.published import plain

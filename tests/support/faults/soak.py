@@ -20,9 +20,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dbus_next import Variant
-
 from coldvoxd.bus.interface_xml import ENGINE, MICROPHONE
+from coldvoxd.bus.library import Variant
 from coldvoxd.core.seams import spelled
 from tests.support.bus.private_bus import BusClient
 from tests.support.eventually import eventually

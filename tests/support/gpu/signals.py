@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dbus_next import Message
-
 from coldvoxd.bus.interface_xml import ENGINE
+from coldvoxd.bus.library import Message
 from coldvoxd.gpu.health import MIB
 from tests.support.bus.private_bus import BusClient, BusError, PrivateBus
 from tests.support.daemon.process import RunningDaemon, daemon

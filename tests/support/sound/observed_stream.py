@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from coldvoxd.capture.state import CaptureCondition, CaptureState
 from coldvoxd.capture.stream import INBOX_S, CaptureStream
+from coldvoxd.core.audio_values import Frame, Gap
 from coldvoxd.core.ports import Microphone
-from coldvoxd.core.values import Frame, Gap
 
 BEAT_S = 0.02
 

@@ -154,7 +154,7 @@ class Stage:
         return witness
 
     async def _let_witness_go(self) -> None:
-        with contextlib.suppress(Exception):  # the bus may be gone, and then dbus-next may wait indefinitely
+        with contextlib.suppress(Exception):  # the bus may be gone, and then the library may wait indefinitely
             async with asyncio.timeout(LEAVE_S):
                 await self.witness.leave()
 
