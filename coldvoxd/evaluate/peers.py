@@ -97,8 +97,7 @@ def _sherpa_onnx(settings: ModelSettings, directory: Path | None) -> Peer:
 
 
 def _faster_whisper(settings: ModelSettings, directory: Path | None) -> Peer:
-    """faster-whisper, English, greedy, on the CPU, with a model as CTranslate2 files."""
-    os.environ.update(_OFFLINE)  # read when huggingface_hub is imported
+    """faster-whisper for English on the CPU, with a model as CTranslate2 files and its default options otherwise."""
     library = require("faster_whisper", f"--engine {FASTER_WHISPER}", FASTER_WHISPER)
     place = _named(directory, FASTER_WHISPER, "model.bin, config.json, tokenizer.json and a vocabulary")
     _check_files(place, "model.bin", "tokenizer.json")
@@ -109,7 +108,7 @@ def _faster_whisper(settings: ModelSettings, directory: Path | None) -> Peer:
     )
 
     def recognize(wave: Wave) -> str:
-        segments, _ = model.transcribe(wave, language="en", beam_size=1, condition_on_previous_text=False)
+        segments, _ = model.transcribe(wave, language="en")
         return " ".join(segment.text.strip() for segment in segments)
 
     return Peer(place.name, kind, recognize)
@@ -124,6 +123,7 @@ PEERS: dict[str, Callable[[ModelSettings, Path | None], Any]] = {
 
 def open_peer(name: str, settings: ModelSettings, directory: Path | None) -> Engine:
     """Open another engine. `directory` has its model; None for the same as coldvoxd's. Raises ColdvoxError."""
+    os.environ.update(_OFFLINE)  # read when huggingface_hub is imported
     peer: Engine = PEERS[name](settings, directory)
     return peer
 
