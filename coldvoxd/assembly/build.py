@@ -229,6 +229,7 @@ def _file_jobs(base: _Base, recognition: Dispatcher, metrics: Metrics) -> FileJo
         first_number=first_number(),
         metrics=metrics,
         settings=base.settings.dictation,
+        batch_size=base.settings.files.batch_size,
     )
 
 

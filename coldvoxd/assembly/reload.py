@@ -18,6 +18,7 @@ SETTINGS_TABLE: tuple[tuple[str, Callable[[Parts, Settings], None]], ...] = (
         ),
     ),
     ("dictation", lambda parts, fresh: parts.files.use_settings(fresh.dictation)),
+    ("files", lambda parts, fresh: parts.files.use_batch_size(fresh.files.batch_size)),
     ("microphone", lambda parts, fresh: parts.audio.device.use_settings(fresh.microphone)),
     ("microphone", lambda parts, fresh: parts.host.lock.use_settings(fresh.microphone.release_on_lock)),
     ("microphone", lambda parts, fresh: parts.audio.channels.use(channels.parse(fresh.microphone.channel))),

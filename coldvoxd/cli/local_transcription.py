@@ -98,7 +98,9 @@ def transcribe_locally(arguments: Namespace, task: "Task", output: Output) -> No
     try:
         language = _language(task.language, dictation.language, shortened(name), recognizer, output)
         longest_s = max_utterance_s(name, precision)
-        engine = _Engine(recognizer, SileroDetector(), task.channel, longest_s, seam_rules, language, model.batch_size)
+        engine = _Engine(
+            recognizer, SileroDetector(), task.channel, longest_s, seam_rules, language, settings.files.batch_size
+        )
         for recording, target in task.ready():
             progress = Progress(shown(recording.name))
             try:

@@ -275,8 +275,6 @@ class EngineStatus:
     last_error: str = ""
     ready: bool = False
     loading: bool = False
-    features_size: int = 0
-    """Number of mel bins of the model; 0 if none has been opened yet."""
     covered: str = ""
     """The accelerator's problem code that `degraded` hides, if both hold; otherwise empty."""
     choice: ProviderChoice = ProviderChoice()

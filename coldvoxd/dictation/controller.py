@@ -313,7 +313,7 @@ class DictationController:
             self._listening.floor_of(start_sample),
             self._sinks,
             numbers=self._utterance_numbers,
-            features_size=lambda: self.engine.features_size,
+            features_size=lambda: self.engine.running.features_size,
         )
         concluded: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         concluded.add_done_callback(

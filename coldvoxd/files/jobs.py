@@ -67,8 +67,8 @@ class RecognizerKeeper(Protocol):
         ...
 
     @property
-    def batch_size(self) -> int:
-        """Maximum number of pieces to encode at once."""
+    def batch_limit(self) -> int:
+        """Maximum number of pieces to encode at once, whatever the settings say."""
         ...
 
     async def encode_ahead(self, pieces: tuple[Utterance, ...]) -> tuple[Utterance, ...]: ...
@@ -105,11 +105,13 @@ class FileJobs:
         first_number: int = 1,
         metrics: Metrics | None = None,
         settings: DictationSettings | None = None,
+        batch_size: int = 1,
         step_limit_s: float = STEP_LIMIT_S,
         most_jobs: int = JOBS_IN_ALL,
     ) -> None:
         self._keeper = keeper
         self._settings = settings or DictationSettings()
+        self._batch_size = batch_size
         self._step_limit_s = step_limit_s
         self._most_jobs = most_jobs
         self._open_detector = open_detector
@@ -123,6 +125,10 @@ class FileJobs:
     def use_settings(self, settings: DictationSettings) -> None:
         """Use settings from the next file on."""
         self._settings = settings
+
+    def use_batch_size(self, batch_size: int) -> None:
+        """Encode at most this number of pieces at once from now on."""
+        self._batch_size = batch_size
 
     def announce_to(self, announcer: FileAnnouncer) -> None:
         """Publish events to this announcer from now on."""
@@ -218,7 +224,7 @@ class FileJobs:
             seam_rules=SeamRules.of(self._settings.seam, self._keeper.seam_method, self._settings.seam_s),
             longest_s=self._keeper.model_longest_s,
             language=in_force(job.options.language, self._settings.language, self._keeper.status),
-            batch_size=lambda: self._keeper.batch_size,
+            batch_size=lambda: min(self._batch_size, self._keeper.batch_limit),
         )
         steps = transcription.steps()
         published = 0.0

@@ -77,8 +77,6 @@ class Backends:
     """The method that suits the model, for the setting `auto`."""
     cpu_reference: CpuReference | None = None
     """If None, the CPU is used without verification."""
-    batch_size: int = 1
-    """Maximum number of pieces of a recording that are encoded at once."""
     longest_s: float = math.inf
     """Maximum length in seconds of an utterance that the model recognizes without losing words."""
     fallback: FallbackBackend | None = None

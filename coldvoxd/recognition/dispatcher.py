@@ -210,9 +210,9 @@ class Dispatcher:
         return None if minor.cancelled() else minor.result()
 
     @property
-    def batch_size(self) -> int:
-        """Maximum number of pieces of a recording to encode at once."""
-        return self._place.supervisor.batch_size
+    def batch_limit(self) -> int:
+        """Maximum number of pieces of a recording to encode at once, whatever the settings say."""
+        return self._place.supervisor.batch_limit
 
     async def encode_ahead(self, pieces: tuple[Utterance, ...]) -> tuple[Utterance, ...]:
         """Encode pieces of a recording together, or return them as they are, also if something else is recognized.

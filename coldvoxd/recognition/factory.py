@@ -85,8 +85,7 @@ def find_backends(
     `free_bytes` is passed to `open_on_accelerator`, which runs on the accelerator's call thread.
     """
     longest_s = max_utterance_s(settings.name, Precision.on_cpu(settings.precision))
-    backends = replace(_backends(settings, likely, free_bytes), longest_s=longest_s, batch_size=settings.batch_size)
-    return with_fallback(backends, settings)
+    return with_fallback(replace(_backends(settings, likely, free_bytes), longest_s=longest_s), settings)
 
 
 def _backends(

@@ -84,7 +84,6 @@ class Substitute:
             "model": self._backend.model,
             "provider": self._cpu.provider,
             "precision": self._cpu.precision,
-            "features_size": 0,
             "languages": self._cpu.packed.languages,
             "loading": False,
             "ready": True,

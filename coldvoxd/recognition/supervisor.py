@@ -39,6 +39,7 @@ LONGEST_RELOAD_PAUSE_S = 60.0
 """Upper bound, in seconds, of the growing pause before a complete but invalid model is tried again."""
 LONGEST_PAUSE_WITH_FALLBACK_S = 600.0
 """The same while the fallback engine recognizes, because loading a large model slows it down."""
+LARGEST_BATCH = 16
 SURE_SPEECH_S = 0.5
 """An utterance with at least this many seconds of speech is recognized again if it gives no words."""
 
@@ -64,8 +65,8 @@ class Supervisor:
         self._backends = backends
         state = RecognitionState(replace(status, loading=True), backends.accelerator_name)
         self._publisher = StatePublisher(state, on_change)
-        self.batch_size = backends.batch_size
-        """Maximum number of utterances to encode at once; less than the setting after a failure."""
+        self.batch_limit = LARGEST_BATCH
+        """Maximum number of utterances to encode at once; less after a failure."""
         self._cpu = CpuStandby(backends.cpu, backends.cpu_mapped or backends.cpu, backends.readiness, backends.limits)
         self._fallback = CpuFallback(self._cpu, self._metrics, self._publisher.note_error)
         self._substitute = Substitute(backends.fallback, self._metrics, self._publisher.note_error)
@@ -137,11 +138,10 @@ class Supervisor:
         self._refusal = None
         self._substitute.end()
         self._publisher.update_engine(
-            running=RunningEngine(PARAKEET),
+            running=RunningEngine(PARAKEET, features_size=self._cpu.packed.features_size),
             model=self._backends.model,
             provider=self._cpu.provider,
             precision=self._cpu.precision,
-            features_size=self._cpu.packed.features_size,
             languages=self._cpu.packed.languages,
             loading=False,
             ready=True,
@@ -219,9 +219,9 @@ class Supervisor:
             with self._verification.postponed():
                 return await self._failover.encode_ahead(utterances, self._fallback.encode_ahead)
         except ColdvoxError as error:
-            self.batch_size = max(1, min(self.batch_size, len(utterances)) // 2)
+            self.batch_limit = max(1, min(self.batch_limit, len(utterances)) // 2)
             log.warning(
-                "encoding %d pieces at once failed, %d from now on: %s", len(utterances), self.batch_size, error
+                "encoding %d pieces at once failed, %d from now on: %s", len(utterances), self.batch_limit, error
             )
             return utterances
 

@@ -16,6 +16,7 @@ from coldvoxd.core.errors import (
     NotReady,
     RecognitionFailed,
 )
+from coldvoxd.core.fallback import RunningEngine
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.ports import SpeechDetector
 from coldvoxd.core.seams import LastTokens, SeamFinding, SeamMethod
@@ -63,7 +64,9 @@ def text_of(utterance: Utterance) -> str:
 class CountingEngine:
     """Returns the values in the utterance's frames as text, and waits while the gate is closed."""
 
-    status: EngineStatus = field(default_factory=lambda: EngineStatus(ready=True, features_size=128))
+    status: EngineStatus = field(
+        default_factory=lambda: EngineStatus(ready=True, running=RunningEngine(features_size=128))
+    )
     refusal: NotReady | None = None
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     failing: set[str] = field(default_factory=set)

@@ -125,13 +125,18 @@ async def desk(
     metrics, told = Metrics(), Told()
 
     def make(_: ModelSettings, on_change: Callable[[], None]) -> Supervisor:
-        backends = Backends(lambda: Passing(before, before_group), batch_size=batch_size)
-        return Supervisor(backends, EngineStatus(), on_change, metrics)
+        return Supervisor(Backends(lambda: Passing(before, before_group)), EngineStatus(), on_change, metrics)
 
     switch = Dispatcher(make, ModelSettings())
     await switch.load()
     jobs = FileJobs(
-        switch, SileroDetector, first_number=50, metrics=metrics, step_limit_s=step_limit_s, most_jobs=most_jobs
+        switch,
+        SileroDetector,
+        first_number=50,
+        metrics=metrics,
+        batch_size=batch_size,
+        step_limit_s=step_limit_s,
+        most_jobs=most_jobs,
     )
     jobs.announce_to(told)
     with hushed():  # keeps /dev/null open for the life of the process

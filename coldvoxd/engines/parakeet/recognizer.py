@@ -102,8 +102,9 @@ class ParakeetRecognizer:
         `provider` is ONNX Runtime's name or its short form. `threads` 0 means one for each physical core, or as many as
         were fastest when the prepared form was tried. `packed` is `open_session`'s. `prepared` is a form of exactly these
         files for the CPU. `language_means` is what an utterance's language changes, `options` how the decoder searches.
-        `wrap` may put something in the place of a session: of the encoder's, then of the decoder's. `masks` and `pads` are the constructor's, for trials; by
-        default they follow from the form and the provider. Raises ModelInvalid or ProviderUnavailable.
+        `wrap` may put something in the place of a session: of the encoder's, then of the decoder's. `masks` and `pads` are
+        the constructor's, for trials; by default they follow from the form and the provider. Raises ModelInvalid or
+        ProviderUnavailable.
         """
         configuration = ParakeetConfiguration.of(files)
         vocabulary = Vocabulary.read(files.vocabulary)
@@ -150,10 +151,6 @@ class ParakeetRecognizer:
         return self._vocabulary
 
     @property
-    def _frame_samples(self) -> int:
-        return self._configuration.frame_samples
-
-    @property
     def features_size(self) -> int:
         """Number of mel bins that the encoder takes."""
         return self._configuration.features_size
@@ -195,13 +192,12 @@ class ParakeetRecognizer:
         alternatives: int = 0,
         stop: CancellationToken | None = None,
     ) -> Hypothesis:
-        """Transcribe float32 (n,) in [-1, 1] at 16 kHz; `early` is that of `core.features.log_mel`.
+        """Transcribe float32 (n,) in [-1, 1] at 16 kHz.
 
-        The encoder is not run again if `ahead` was made by this recognizer.
-
+        `early` is that of `core.features.log_mel`. The encoder is not run again if `ahead` was made by this recognizer.
         Where `speech` has no words, these parts are recognized again. With `context`, the seam before the utterance is
-        determined; that changes no word. `language` is ignored, and that is logged, if the model lacks it.
-        `alternatives` is their maximum number; there are none where a part was recognized again.
+        determined; that changes no word. `language` is ignored, and that is logged, if the model lacks it. `alternatives`
+        is their maximum number; there are none where a part was recognized again.
 
         Empty text, without a run of the model, for fewer than 320 samples (20 ms) and for audio that is exactly zero
         throughout. Raises InputFault for audio that no model could take (`input_check`), ProviderFault where the model
@@ -215,21 +211,12 @@ class ParakeetRecognizer:
         found, filled = list[Hole](), 0
         if len(samples) >= MIN_SAMPLES and has_sound(samples):
             heard = without_exact_silence(samples)
-            featured_s = time.perf_counter()
-            if ahead is not None and ahead.maker is self:
-                encoded = ahead.frames
-            else:
-                features = log_mel(heard, self._configuration.features_size, early if heard is samples else None)
-                featured_s = time.perf_counter()
-                encoded = self.encode(features, stop)
+            encoded, featured_s = self._frames_of(heard, early if heard is samples else None, ahead, stop)
             encoded_s = time.perf_counter()
             tokens = self.decode(encoded, stop, steering)
-            found = holes.find(tokens, speech, len(encoded), self._frame_samples, self._vocabulary)
+            found = holes.find(tokens, speech, len(encoded), self._configuration.frame_samples, self._vocabulary)
             tokens, filled = self._fill_all(found, tokens, encoded, heard, steering=steering, stop=stop)
-            decoded_s = time.perf_counter()
-            if encoded is not (ahead and ahead.frames):
-                self._encoder_share = (encoded_s - featured_s) * SAMPLE_RATE / len(heard)
-            stages = StageSeconds(featured_s - started_s, encoded_s - featured_s, decoded_s - encoded_s)
+            stages = StageSeconds(featured_s - started_s, encoded_s - featured_s, time.perf_counter() - encoded_s)
         shown = [token for token in tokens if self._vocabulary.shown(token.id)]
         words = self._vocabulary.words(shown, self._configuration.seconds_per_frame, len(samples) / SAMPLE_RATE)
         worded_s = time.perf_counter()
@@ -251,6 +238,22 @@ class ParakeetRecognizer:
             seam_s=seam_s,
             seam=seam,
         )
+
+    def _frames_of(
+        self,
+        samples: npt.NDArray[np.float32],
+        early: npt.NDArray[np.float32] | None,
+        ahead: EncodedAhead | None,
+        stop: CancellationToken | None,
+    ) -> tuple[npt.NDArray[np.float32], float]:
+        """Return the encoder frames of an utterance, and `perf_counter` at the end of its features."""
+        if ahead is not None and ahead.maker is self:
+            return ahead.frames, time.perf_counter()
+        features = log_mel(samples, self._configuration.features_size, early)
+        featured_s = time.perf_counter()
+        encoded = self.encode(features, stop)
+        self._encoder_share = (time.perf_counter() - featured_s) * SAMPLE_RATE / len(samples)
+        return encoded, featured_s
 
     def _others(
         self,
@@ -317,11 +320,11 @@ class ParakeetRecognizer:
             again = holes.moved(self.decode(encoded[hole.begin : hole.end], stop, steering), hole.begin)
             if more := holes.filled(tokens, hole, again, self._vocabulary):
                 return more, True
-        begin = max(0, hole.begin * self._frame_samples - CONTEXT_SAMPLES)
-        part = samples[begin : hole.end * self._frame_samples + CONTEXT_SAMPLES]
+        begin = max(0, hole.begin * self._configuration.frame_samples - CONTEXT_SAMPLES)
+        part = samples[begin : hole.end * self._configuration.frame_samples + CONTEXT_SAMPLES]
         features = log_mel(with_noise(part), self._configuration.features_size)
         encoded = self.encode(features, stop)
-        again = holes.moved(self.decode(encoded, stop, steering), begin // self._frame_samples)
+        again = holes.moved(self.decode(encoded, stop, steering), begin // self._configuration.frame_samples)
         more = holes.filled(tokens, hole, again, self._vocabulary)
         return (more, True) if more else (tokens, False)
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from coldvoxd.core.fallback import RunningEngine
 from coldvoxd.core.problems import Problem
 from coldvoxd.core.settings import DictationSettings
 from coldvoxd.core.values import EngineStatus
@@ -9,8 +10,10 @@ from tests.support.dictation_scene import CountingEngine, Scene, playing
 from tests.support.eventually import eventually
 from tests.support.spool_lives import CALLER, Life, life
 
-SEVERAL = EngineStatus(model="multilingual", ready=True, features_size=128, languages=("de", "en"))
-ENGLISH = EngineStatus(model="mini", ready=True, features_size=128, languages=("en",))
+SEVERAL = EngineStatus(
+    model="multilingual", ready=True, running=RunningEngine(features_size=128), languages=("de", "en")
+)
+ENGLISH = EngineStatus(model="mini", ready=True, running=RunningEngine(features_size=128), languages=("en",))
 
 
 def scene(setting: str = "auto", status: EngineStatus = SEVERAL) -> Scene:

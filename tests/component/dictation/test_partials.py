@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from coldvoxd.core.errors import ProviderFault
+from coldvoxd.core.fallback import RunningEngine
 from coldvoxd.core.metrics import Count
 from coldvoxd.core.settings import DictationSettings, EndpointSettings
 from coldvoxd.core.values import EndReason, EngineStatus, StopReason
@@ -309,11 +310,11 @@ async def test_on_battery_the_share_is_smaller() -> None:
 
 async def test_while_no_model_is_loaded_nothing_is_tried() -> None:
     async with playing(scene()) as one:
-        one.engine.status = EngineStatus(loading=True, features_size=128)
+        one.engine.status = EngineStatus(loading=True, running=RunningEngine(features_size=128))
         one.start()
         await say(one, 2000)
         assert one.engine.partly_heard == []
-        one.engine.status = EngineStatus(ready=True, features_size=128)
+        one.engine.status = EngineStatus(ready=True, running=RunningEngine(features_size=128))
         await say(one, 3000)
         assert partials(one.announced) == [(100, "", "2000 3000")]
 

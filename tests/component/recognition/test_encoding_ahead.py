@@ -8,6 +8,7 @@ import pytest
 from coldvoxd.core.metrics import Count
 from coldvoxd.core.values import EndReason, Utterance
 from coldvoxd.recognition.run_times import RunLimits
+from coldvoxd.recognition.supervisor import LARGEST_BATCH
 from coldvoxd.virtual.accelerator import PROVIDER
 from tests.support.eventually import eventually
 from tests.support.failover_stage import CPU, Stage, fact, heard, on_accelerator, stage
@@ -28,7 +29,6 @@ async def texts(staged: Stage, ahead: tuple[Utterance, ...]) -> list[str]:
 async def test_pieces_are_encoded_on_the_accelerator_and_teach_its_limits_nothing(tmp_path: Path) -> None:
     async with stage(tmp_path) as staged:
         await on_accelerator(staged)
-        staged.supervisor.batch_size = 4
         before, times = await fact(staged, "runs"), staged.accelerator.worker.times
         ahead = await staged.supervisor.encode_ahead(pieces())
         assert await fact(staged, "runs") == before + 1
@@ -41,17 +41,16 @@ async def test_pieces_are_encoded_on_the_accelerator_and_teach_its_limits_nothin
 async def test_after_a_fault_fewer_pieces_are_tried_and_the_accelerator_stays(tmp_path: Path, kind: str) -> None:
     async with stage(tmp_path) as staged:
         await on_accelerator(staged)
-        staged.supervisor.batch_size = 4
         await staged.tell(f"FAULT {kind}")
         ahead = await staged.supervisor.encode_ahead(pieces())
         assert [piece.encoded for piece in ahead] == [None] * 4
-        assert staged.supervisor.batch_size == 2
+        assert staged.supervisor.batch_limit == 2
         assert (staged.supervisor.state.engine.provider, staged.degraded) == (PROVIDER, "")
         assert staged.count(Count.FAULTS) == 0
         assert await texts(staged, ahead) == [heard(number) for number in NUMBERS]
         await staged.tell(f"FAULT {kind}")
         await staged.supervisor.encode_ahead(pieces()[:2])
-        assert staged.supervisor.batch_size == 1
+        assert staged.supervisor.batch_limit == 1
 
 
 async def test_a_group_that_hangs_is_left_behind_and_its_texts_come_from_the_cpu(tmp_path: Path) -> None:
@@ -83,4 +82,4 @@ async def test_a_cancelled_group_is_stopped_and_the_next_text_is_as_ever(tmp_pat
         group.cancel()
         await asyncio.wait({group})
         assert (await staged.hear(1)).text == heard(1)
-        assert staged.supervisor.batch_size == 1, "the setting"
+        assert staged.supervisor.batch_limit == LARGEST_BATCH, "that is no failure"

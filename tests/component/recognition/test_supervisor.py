@@ -78,7 +78,7 @@ async def test_a_loaded_model_tells_what_really_runs() -> None:
     supervisor.check_ready()
     hypothesis = await supervisor.recognize(noise())
     assert hypothesis.provider == "CPUExecutionProvider"
-    assert supervisor.state.engine.features_size == 128
+    assert supervisor.state.engine.running.features_size == 128
     supervisor.close()
 
 
