@@ -89,6 +89,8 @@ class ModelSettings:
     """Precision of the CPU fallback. `same`: as `precision`, which is also used if the model directory lacks the chosen one. `int8` is faster, takes a third of the memory, and may recognize some words differently than the accelerator."""
     threads: int = field(default=0, metadata={"min": 0, "max": 256})
     """Number of threads per recognition. 0 uses the number of physical cores."""
+    unload_after_s: float = field(default=0.0, metadata={"min": 0.0, "max": 86_400.0})
+    """Take the model out of memory this many seconds after the last session or file. The next session loads it while you speak; nothing is lost, and with a prepared form it is back within moments. 0 keeps it in memory."""
     prepare: bool = True
     """Let the unit coldvoxd-prepare.service build a form of the model's weights that this CPU maps instead of loading, if there is none and it would make a difference. It takes up to twice the disk space of the model."""
     prepared_gb: float = field(default=6.0, metadata={"min": 0.0, "max": 1000.0})
