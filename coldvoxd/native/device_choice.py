@@ -20,7 +20,7 @@ _PREFERENCE = (Kind.DISCRETE, Kind.INTEGRATED, Kind.VIRTUAL, Kind.OTHER, Kind.SO
 
 _lock = threading.Lock()
 _chosen: dict[str, str] = {}
-"""By family, `vulkan` or `nvidia`, the device that this process was told to use."""
+"""By family, `vulkan` or `nvidia`, the device that the settings named first."""
 
 
 def choose_vulkan(wanted: str = "") -> VulkanDevice:

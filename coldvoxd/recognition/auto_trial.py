@@ -6,7 +6,7 @@ on both, and the shortest times are compared, since other programs can only leng
 it depends on and counts for a week, so most starts need no trial, and an accelerator that lost is not even loaded.
 
 A driver can also end the process. So each trial is stored as begun before the accelerator is opened; after `MOST_ATTEMPTS` of
-them without a result, `auto` leaves the accelerator alone, and a crash at each start does not repeat for ever.
+them without a result, `auto` leaves the accelerator alone, and a crash at each start does not repeat indefinitely.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ RUNS = 3
 
 
 class NotChosen(ColdvoxError):
-    """The accelerator works, and `auto` uses the CPU all the same. The message is a sentence for people."""
+    """The accelerator works, and `auto` uses the CPU nevertheless. The message is a sentence for people."""
 
 
 class AutoTrial:
@@ -104,7 +104,7 @@ class AutoTrial:
         self.result = trial
 
     def forget(self) -> None:
-        """Forget a trial that has begun and will have no result, although this process goes on."""
+        """Forget a trial that has begun and will have no result, although this process continues."""
         if self._begun is not None and self._path is not None:
             with contextlib.suppress(OSError):
                 self._path.unlink(missing_ok=True)

@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 
 CONTEXT_PROVIDERS = frozenset({"cuda", "tensorrt", "tensorrt-rtx", "rocm", "migraphx", "virtual"})
 """Accelerators that keep a context for the life of the process; a system suspend may discard its memory."""
+NEEDS_FREE_PROVIDER = frozenset({Reason.GPU_TIMEOUT, Reason.GPU_LOST})
+"""Why a probe fails that began while an abandoned run still hung: sessions of WebGPU share one device and its lock. A new process helps."""
 CHECK_AT_START_S = 2.0
 """Seconds that the first probe waits for a GPU check. A GPU in a low-power state responds slowly."""
 CHECK_BEFORE_RUN_S = 0.03
@@ -284,6 +286,7 @@ class Failover:
 
     async def _probe(self, accelerator: Accelerator) -> None:
         before, self._touched = self._touched, True
+        occupied = accelerator.worker.has_hanging_run
         began_s = asyncio.get_running_loop().time()
         try:
             await accelerator.probe.run()
@@ -293,6 +296,8 @@ class Failover:
             return
         except Exception as error:  # noqa: BLE001 - any failure becomes an event of the table
             fault_class, reason = class_of_failure(error)
+            if occupied and reason in NEEDS_FREE_PROVIDER:
+                fault_class = FaultClass.STICKY
             self._touched = before or fault_class is not FaultClass.ABSENT
             log.warning("%s cannot be used (%s): %s", self._name, reason or fault_class, error)
             accelerator.worker.drop()

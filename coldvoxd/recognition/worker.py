@@ -78,6 +78,7 @@ class RecognizerWorker:
         """Codes of the languages that can be selected for the model."""
         self.generation = 0
         """Changes whenever the recognizer changes."""
+        self._abandoned: list[CallThread] = []
         self._open = open_recognizer
         self._thread = CallThread(name)
         self._limit_s = LOAD_LIMIT_S
@@ -88,6 +89,12 @@ class RecognizerWorker:
     @property
     def is_open(self) -> bool:
         return self._recognizer is not None
+
+    @property
+    def has_hanging_run(self) -> bool:
+        """Whether an abandoned call still runs: it holds its sessions, and perhaps locks of the provider."""
+        self._abandoned = [thread for thread in self._abandoned if thread.busy_since_s is not None]
+        return bool(self._abandoned)
 
     @property
     def limits(self) -> RunLimits:
@@ -188,6 +195,7 @@ class RecognizerWorker:
         """Leave a hanging call thread behind with its model, and start a new thread."""
         self._recognizer = None
         self.generation += 1
+        self._abandoned.append(self._thread)
         self._thread.close()
         self._thread = CallThread(self.name)
 

@@ -183,7 +183,7 @@ def test_a_driver_that_ends_the_process_is_left_alone_after_two_attempts(tmp_pat
     crashing.device.close()
 
 
-def test_a_trial_that_fails_in_a_process_that_goes_on_is_forgotten(tmp_path: Path) -> None:
+def test_a_trial_that_fails_in_a_process_that_continues_is_forgotten(tmp_path: Path) -> None:
     refused = candidate(tmp_path, "refused")
     with pytest.raises(ProviderUnavailable):
         refused.trial(1.1).opened(opened(ProviderUnavailable("no driver")))
