@@ -27,7 +27,7 @@ from coldvoxd.models.cpu_precision import SAME
 from coldvoxd.models.directories import shortened
 from coldvoxd.models.provider_trials import trial_path
 from coldvoxd.models.seam_method import seam_method_of
-from coldvoxd.native.opening import identify
+from coldvoxd.native.opening import closed_on_error, identify
 from coldvoxd.native.ort import bound_to
 from coldvoxd.native.providers import AUTO, CPU, CUDA, available_providers, likely_accelerators
 from coldvoxd.native.session import OrtSession
@@ -228,7 +228,8 @@ def open_on_accelerator(
         raise ProviderUnavailable(reason)
     means = LanguageMeans(model.settings.language_means)
     model.device = ""
-    return ParakeetRecognizer.open(files, provider, model.settings.threads, language_means=means, wrap=model.noted)
+    with closed_on_error():
+        return ParakeetRecognizer.open(files, provider, model.settings.threads, language_means=means, wrap=model.noted)
 
 
 @contextmanager
