@@ -94,6 +94,7 @@ class Daemon:
             "bus": parts.bus.connection.wait_until_lost(),
             "recognition": parts.dictation.run(),
             "gpu": gpu.keep(dispatcher),
+            "unloading": parts.recognition.unloading.keep(),
             "model": self._load(),
         }
         return [tasks.create_task(work, name=name) for name, work in works.items()]

@@ -4,7 +4,7 @@ set -euo pipefail
 
 usage() {
     cat <<'TEXT'
-usage: contrib/faults.sh [--json] [--rows PATTERN] [--list] [--partials] [--jobs N]
+usage: contrib/faults.sh [--json] [--rows PATTERN] [--list] [--vulkan] [--partials] [--jobs N]
 
 Sets this checkout up (it prints what it installs and why), then runs each row of the fault matrix: the real daemon with
 the bundled model `mini` on a private session bus, a virtual microphone, and a virtual accelerator whose real ONNX Runtime
@@ -15,11 +15,13 @@ sessions fail as the row defines. No GPU is used, and your own sound and session
                   the same run (null if the row has none), and the number of runs: a row over 1.3 is run at most three times
   --rows PATTERN  only rows whose "NAME (MOMENT)" matches the pattern (*, ?), such as `decoder` or `hang*Stop`
   --list          list the rows without running them
+  --vulkan        other rows: the real provider WebGPU on a software Vulkan driver, whose layer makes it fail; no ratio is
+                  measured. Requires contrib/dev/software-vulkan.sh
   --partials      publish words during speech in every session; no ratio is measured
   --jobs N        number of concurrent rows: faster, but the ratios then include the contention
 
 exit codes: 0 in every row all texts were sent once, in order and correct, with a recovery ratio of at most 1.3; 1 otherwise;
-69 a requirement cannot be installed (the message names it)
+69 a requirement cannot be installed, or is missing (the message names it)
 TEXT
 }
 

@@ -52,6 +52,7 @@ from coldvoxd.recognition.dispatcher import Dispatcher
 from coldvoxd.recognition.engine_control import Engine
 from coldvoxd.recognition.factory import engine_at_start, find_backends
 from coldvoxd.recognition.supervisor import Supervisor
+from coldvoxd.recognition.unloading import Unloading
 from coldvoxd.vad.silero import SileroDetector
 from coldvoxd.virtual.microphone import VirtualMicrophone
 
@@ -149,7 +150,8 @@ def _recognition(base: _Base) -> Recognition:
     dispatcher.handle(ProvidersFound(tuple(base.carried.usable_providers)))
     if base.carried.resting:
         dispatcher.handle(StartReleased())
-    return Recognition(dispatcher, gpu, Preparation(settings.model, units))
+    unloading = Unloading(settings.model.unload_after_s, dispatcher, base.activity.busy_until_s)
+    return Recognition(dispatcher, gpu, Preparation(settings.model, units), unloading)
 
 
 def _dictation(
@@ -185,6 +187,7 @@ def _dictation(
         """A session needs the microphone from now on, or no longer needs it."""
         if hearing:
             recognition.gpu.needed()
+            recognition.unloading.needed()
         capture.attend(hearing)
         policy.on_hearing(hearing)
 

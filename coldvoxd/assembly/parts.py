@@ -29,6 +29,7 @@ from coldvoxd.host.watchdog import Watchdog
 from coldvoxd.models.prepare_unit import Preparation
 from coldvoxd.recognition.dispatcher import Dispatcher
 from coldvoxd.recognition.engine_control import Engine
+from coldvoxd.recognition.unloading import Unloading
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class Recognition:
     dispatcher: Dispatcher
     gpu: GpuGuard
     preparation: Preparation
+    unloading: Unloading
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ SETTINGS_TABLE: tuple[tuple[str, Callable[[Parts, Settings], None]], ...] = (
     ("gpu", lambda parts, fresh: parts.recognition.gpu.use_settings(fresh.gpu)),
     ("replacement", lambda parts, fresh: parts.host.reexec.use_settings(fresh.replacement)),
     ("notifications", lambda parts, fresh: parts.notices.use_settings(fresh.notifications)),
+    ("model", lambda parts, fresh: parts.recognition.unloading.use_settings(fresh.model.unload_after_s)),
     ("model", lambda parts, fresh: parts.recognition.preparation.use_settings(fresh.model)),
     ("log", lambda _, fresh: logging.getLogger().setLevel(fresh.log.level.upper())),
 )

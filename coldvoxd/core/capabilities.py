@@ -22,6 +22,11 @@ def _several_languages(engine: EngineStatus) -> bool:
     return len(engine.languages) > 1
 
 
+def _alternatives(engine: EngineStatus) -> bool:
+    """Hold if the engine finds other texts."""
+    return engine.running.has_alternatives
+
+
 def _seams(engine: EngineStatus) -> bool:
     """Hold if the engine determines whether a sentence continues."""
     return engine.running.has_seams
@@ -34,7 +39,7 @@ def _partials(engine: EngineStatus) -> bool:
 
 CAPABILITIES: Mapping[str, Condition] = MappingProxyType(
     {
-        "alternatives": _always,
+        "alternatives": _alternatives,
         "bind-to-caller": _always,
         "language": _several_languages,
         "max-seconds": _always,

@@ -42,6 +42,8 @@ class RunningEngine:
     """Whether the engine determines whether a sentence continues after a pause."""
     has_partials: bool = True
     """Whether words are published while an utterance is being spoken."""
+    has_alternatives: bool = True
+    """Whether other texts can accompany each text."""
     features_size: int = 0
     """Number of mel bins of its model; 0 if it takes no features, or none has been opened yet."""
 

@@ -29,13 +29,19 @@ _BY_CUDA_ERROR: dict[int, tuple[FaultClass, Reason]] = {
     999: (FaultClass.STICKY, Reason.GPU_LOST),
 }
 _CUDA_FAILURE = re.compile(r"CUDA (?:failure|error)[ :]+(\d+)", re.IGNORECASE)
-_OUT_OF_MEMORY = re.compile(r"out of memory|failed to allocate|ALLOC_FAILED|bad allocation", re.IGNORECASE)
+_DEVICE_LOST = re.compile(r"\[Device[^]]*\] is lost|device (?:was |is )?lost|ERROR_DEVICE_LOST", re.IGNORECASE)
+"""Of WebGPU and Vulkan. The next session gets another device, once all sessions on the lost one are closed."""
+_OUT_OF_MEMORY = re.compile(
+    r"out of memory|failed to allocate|ALLOC_FAILED|bad allocation|OUT_OF_DEVICE_MEMORY", re.IGNORECASE
+)
 
 
 def classify(message: str) -> tuple[FaultClass, Reason]:
     """Return the fault that an execution provider's message reports. An unknown one is transient: time may help."""
     if (number := _CUDA_FAILURE.search(message)) and (known := _BY_CUDA_ERROR.get(int(number[1]))):
         return known
+    if _DEVICE_LOST.search(message):
+        return FaultClass.TRANSIENT, Reason.GPU_LOST
     if _OUT_OF_MEMORY.search(message):
         return FaultClass.TRANSIENT, Reason.GPU_OUT_OF_MEMORY
     return FaultClass.TRANSIENT, Reason.GPU_FAULT

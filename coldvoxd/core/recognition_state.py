@@ -73,6 +73,16 @@ class ProvidersFound:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelUnneeded:
+    """The model was not used for `unload_after_s`: release its memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelNeeded:
+    """Load a model that was released after `ModelUnneeded`; recognition waits for it."""
+
+
+@dataclass(frozen=True, slots=True)
 class StartReleased:
     """Leave the accelerator unloaded until recognition is needed. Has an effect only before the model is loaded."""
 

@@ -99,6 +99,8 @@ class ModelSettings:
     """Precision of the CPU fallback. `same`: as `precision`, which is also used if the model directory lacks the chosen one. `int8` is faster, takes a third of the memory, and may recognize some words differently than the accelerator."""
     threads: int = field(default=0, metadata={"min": 0, "max": 256})
     """Number of threads per recognition. 0 uses the number of physical cores."""
+    unload_after_s: float = field(default=0.0, metadata={"min": 0.0, "max": 86_400.0})
+    """Take the model out of memory this many seconds after the last session or file. The next session loads it while you speak; nothing is lost, and with a prepared form it is back within moments. 0 keeps it in memory."""
     prepare: bool = True
     """Let the unit coldvoxd-prepare.service build a form of the model's weights that this CPU maps instead of loading, if there is none and it would make a difference. It takes up to twice the disk space of the model."""
     prepared_gb: float = field(default=6.0, metadata={"min": 0.0, "max": 1000.0})
@@ -108,7 +110,7 @@ class ModelSettings:
 @dataclass(frozen=True, slots=True)
 class FileSettings:
     batch_size: int = field(default=1, metadata={"min": 1, "max": 16})
-    """Maximum number of pieces of a recording (`coldvoxctl transcribe`) that are recognized at once, if they have similar lengths. Dictation is not affected: each utterance is recognized as soon as it ends. In fp32 and fp16 the texts are the same. More pieces need more memory; after an error, fewer are tried. Whether it is faster depends on the hardware: a large model on a CPU does not gain, and it was not tried on a GPU."""
+    """Maximum number of pieces of a recording file that are recognized at once, if they have similar lengths. Dictation is not affected: each utterance is recognized as soon as it ends. In fp32 and fp16 the texts are the same. More pieces need more memory; after an error, fewer are tried. Whether it is faster depends on the hardware: a large model on a CPU does not gain, and it was not tried on a GPU."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ _PREFERENCE = (Kind.DISCRETE, Kind.INTEGRATED, Kind.VIRTUAL, Kind.OTHER, Kind.SO
 
 _lock = threading.Lock()
 _chosen: dict[str, str] = {}
-"""By family, `vulkan` or `nvidia`, the device that this process is to use."""
+"""By family, `vulkan` or `nvidia`, the device that the settings named first."""
 
 
 def choose_vulkan(wanted: str = "") -> VulkanDevice:
@@ -35,7 +35,8 @@ def choose_vulkan(wanted: str = "") -> VulkanDevice:
             raise ProviderUnavailable(f"the Vulkan loader lists no device: {INSTALL_LOADER}")
         usual = min(devices, key=lambda device: _PREFERENCE.index(device.kind))
         device = _named(devices, wanted) if wanted else usual
-        if device != usual or len([each for each in devices if each.kind is not Kind.SOFTWARE]) > 1:
+        in_hardware = [each for each in devices if each.kind is not Kind.SOFTWARE]
+        if len(devices) > 1 and (wanted or len(in_hardware) > 1):  # a software driver alone is never preferred to a GPU
             os.environ[SELECT] = f"{device.vendor:04x}:{device.device:04x}!"
             os.environ[ONLY_SELECTED] = "1"
             _check_selected(device, is_wanted=bool(wanted))

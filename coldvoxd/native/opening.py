@@ -1,7 +1,9 @@
 """Opens ONNX Runtime sessions, and writes graphs as they run on this machine's CPU."""
 
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,8 @@ LARGE_BYTES = 100_000_000
 """In a run of a graph with weights of this size its threads wait for each other a thousand times, for microseconds: sleeping
 meanwhile costs a tenth of the run. The run also fills hundreds of megabytes, which are kept for the next one. A small graph's
 run ends before either counts, and other programs want the cores and the memory too."""
+_opening = threading.local()
+"""`sessions`: those opened so far in a context of `closed_on_error`; None outside of it."""
 ProviderOptions = Sequence[tuple[str, Mapping[str, str]]]
 """Full names of providers, each with its options."""
 _ARENAS = frozenset({CUDA_PROVIDER, TENSORRT_PROVIDER})
@@ -107,14 +111,36 @@ def open_session(
     try:
         native = onnxruntime.InferenceSession(source, options, providers=providers, enable_fallback=False)
     except FAILURES as error:
-        raise _open_fault(path, asked, error) from error
+        raise _open_fault(path, asked, error) from error.with_traceback(None)
     opened = OrtSession(native, path, keeps_memory=large, device=device, shrinks=asked in _ARENAS)
+    del native  # a traceback of the following error would keep it
+    if (others := getattr(_opening, "sessions", None)) is not None:
+        others.append(opened)
     if opened.provider != asked:
         raise ProviderUnavailable(
             f"{path.name} was to run on {short_name(asked)}, but ONNX Runtime would run it on "
             f"{short_name(opened.provider)}: {remedy(asked)}"
         )
     return opened
+
+
+@contextmanager
+def closed_on_error() -> Iterator[None]:
+    """Close every session that this thread opens in the context, if the context ends with an error.
+
+    The error's traceback would keep them, and with them a device that is lost until its last session is closed.
+    """
+    outer: list[OrtSession] | None = getattr(_opening, "sessions", None)
+    opened: list[OrtSession] = []
+    _opening.sessions = opened
+    try:
+        yield
+    except BaseException:
+        for session in opened:
+            session.close()
+        raise
+    finally:
+        _opening.sessions = outer
 
 
 def use_device(

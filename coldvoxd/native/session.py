@@ -100,7 +100,8 @@ class OrtSession:
         except FAILURES as error:
             if stop is not None and stop.asked and _TERMINATED in str(error):
                 stop.check()
-            raise self._fault(error) from error
+            del native
+            raise self._fault(error) from error.with_traceback(None)
         return [np.asarray(result) for result in results]
 
     def run_options(self, feeds: Mapping[str, npt.NDArray[Any]]) -> "onnxruntime.RunOptions | None":
@@ -131,7 +132,8 @@ class OrtSession:
             try:
                 native.run_with_iobinding(self._bindings[number][0])
             except FAILURES as error:
-                raise self._fault(error) from error
+                del native
+                raise self._fault(error) from error.with_traceback(None)
 
         return run
 
@@ -146,6 +148,11 @@ class OrtSession:
         return self._native
 
     def _fault(self, error: Exception) -> ProviderFault:
+        """Return the fault for ONNX Runtime's error, whose traceback must be dropped.
+
+        It holds the session, which `close` could not release then: a lost device would be in use for as long as the fault is
+        kept.
+        """
         return ProviderFault(
             f"{short_name(self.provider)} failed to run {self.path.name}: {first_line(error)}; "
             "the same audio may succeed on another provider"

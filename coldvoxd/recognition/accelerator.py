@@ -12,6 +12,11 @@ from coldvoxd.recognition.provider_probe import ProviderProbe
 from coldvoxd.recognition.warmup import Warmup
 from coldvoxd.recognition.worker import RecognizerWorker
 
+CONTEXT_PROVIDERS = frozenset({"cuda", "tensorrt", "tensorrt-rtx", "rocm", "migraphx", "virtual"})
+"""Accelerators that keep a context for the life of the process; a system suspend may discard its memory."""
+NEEDS_FREE_PROVIDER = frozenset({Reason.GPU_TIMEOUT, Reason.GPU_LOST})
+"""Why a probe fails that began while an abandoned run still hung: sessions of WebGPU share one device and its lock. A new process helps."""
+
 
 @dataclass(frozen=True, slots=True)
 class Accelerator:
@@ -28,9 +33,14 @@ class Accelerator:
         return self.backends.device()
 
     @property
+    def following(self) -> Backends | None:
+        """What `auto` tries next, if it does not use this one; None if that is the CPU, or this one was named."""
+        return None if self.backends.auto is None else self.backends.auto.following
+
+    @property
     def note(self) -> str:
         """Why `auto` uses it, as a sentence; empty if it was named."""
-        return self.backends.trial.told if self.backends.trial is not None else ""
+        return self.backends.auto.trial.told if self.backends.auto is not None else ""
 
 
 def make_accelerator(
@@ -53,5 +63,6 @@ def make_accelerator(
         report_fault=report_fault,
         warmup=Warmup(worker, backends.lengths_s),
     )
-    probe = ProviderProbe(worker, backends.golden, recognize_on_cpu, backends.trial)
+    trial = None if backends.auto is None else backends.auto.trial
+    probe = ProviderProbe(worker, backends.golden, recognize_on_cpu, trial)
     return Accelerator(backends, worker, hedging, probe)

@@ -83,7 +83,15 @@ class Backends:
     """Opened if `cpu` cannot be."""
     device: Callable[[], str] = str
     """Returns the name of the accelerator's device, empty if it is unknown."""
-    trial: AutoTrial | None = None
-    """With `auto`: the trial that decides between the accelerator and the CPU."""
-    following: "Backends | None" = None
-    """With `auto`: what is used instead if the accelerator cannot be used or is not faster than the CPU."""
+    auto: "AutoChoice | None" = None
+    """None if the settings name the accelerator."""
+
+
+@dataclass(frozen=True, slots=True)
+class AutoChoice:
+    """How `auto` decides on an accelerator."""
+
+    trial: AutoTrial
+    """Decides between the accelerator and the CPU."""
+    following: Backends | None = None
+    """Used instead if the accelerator cannot be used or is not faster than the CPU."""

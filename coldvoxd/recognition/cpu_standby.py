@@ -85,6 +85,10 @@ class CpuStandby:
         if self.readiness is not Readiness.WARM:
             self._begin(self._release)
 
+    def unload(self) -> None:
+        """Release every recognizer and its memory until `load`, or until one is needed."""
+        self._begin(self._unload)
+
     def promise_kept(self, now_s: float) -> bool:
         """Whether the call threads are within their time limits."""
         return all(worker.promise_kept(now_s) for worker in (self.packed, self._mapped) if worker is not None)
@@ -114,6 +118,12 @@ class CpuStandby:
         if not self.packed.is_open:
             await self.packed.open()
             log.info("the CPU fallback is loaded")
+
+    async def _unload(self) -> None:
+        for worker in (self.packed, self._mapped):
+            if worker is not None:
+                worker.drop()
+                await worker.drained()
 
     async def _release(self) -> None:
         if self._mapped is not None and not self._mapped.is_open:

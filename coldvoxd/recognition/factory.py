@@ -28,12 +28,12 @@ from coldvoxd.models.decoding_options import decoding_options_of
 from coldvoxd.models.directories import shortened
 from coldvoxd.models.provider_trials import trial_path
 from coldvoxd.models.seam_method import seam_method_of
-from coldvoxd.native.opening import identify
+from coldvoxd.native.opening import closed_on_error, identify
 from coldvoxd.native.ort import bound_to
 from coldvoxd.native.providers import AUTO, CPU, CUDA, available_providers, likely_accelerators
 from coldvoxd.native.session import OrtSession
 from coldvoxd.recognition.auto_trial import AutoTrial
-from coldvoxd.recognition.backends import Backends, CpuReference, Golden
+from coldvoxd.recognition.backends import AutoChoice, Backends, CpuReference, Golden
 from coldvoxd.recognition.cpu_standby import Readiness
 from coldvoxd.recognition.fallback_backend import with_fallback
 from coldvoxd.recognition.model_resolver import resolve_files, resolve_on_accelerator, resolve_on_cpu
@@ -125,8 +125,8 @@ def _backends(
     )
     chosen: Backends | None = None
     for each in reversed(names):
-        trial = cpu.settled if settings.provider == AUTO else None
-        chosen = replace(_with_accelerator(on_cpu, settings, each, free_bytes, trial), following=chosen)
+        one = _with_accelerator(on_cpu, settings, each, free_bytes, cpu.settled if settings.provider == AUTO else None)
+        chosen = one if one.auto is None else replace(one, auto=replace(one.auto, following=chosen))
     return chosen or on_cpu
 
 
@@ -156,7 +156,7 @@ def _with_accelerator(
         accelerator_name=name,
         golden=Golden(clip(), model.expected_texts),
         device=lambda: model.device,
-        trial=trial,
+        auto=None if trial is None else AutoChoice(trial),
     )
 
 
@@ -231,14 +231,15 @@ def open_on_accelerator(
         raise ProviderUnavailable(reason)
     means = LanguageMeans(model.settings.language_means)
     model.device = ""
-    return ParakeetRecognizer.open(
-        files,
-        provider,
-        model.settings.threads,
-        language_means=means,
-        options=decoding_options_of(model.settings),
-        wrap=model.noted,
-    )
+    with closed_on_error():
+        return ParakeetRecognizer.open(
+            files,
+            provider,
+            model.settings.threads,
+            language_means=means,
+            options=decoding_options_of(model.settings),
+            wrap=model.noted,
+        )
 
 
 @contextmanager

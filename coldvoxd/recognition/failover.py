@@ -27,7 +27,7 @@ from coldvoxd.core.recognition_state import (
 )
 from coldvoxd.core.values import Hypothesis, ProviderChoice, Utterance
 from coldvoxd.gpu import health
-from coldvoxd.recognition.accelerator import Accelerator, make_accelerator
+from coldvoxd.recognition.accelerator import CONTEXT_PROVIDERS, NEEDS_FREE_PROVIDER, Accelerator, make_accelerator
 from coldvoxd.recognition.auto_trial import NotChosen
 from coldvoxd.recognition.backends import Backends
 from coldvoxd.recognition.cpu_standby import CpuStandby
@@ -37,14 +37,13 @@ from coldvoxd.recognition.worker import RecognizerWorker
 
 log = logging.getLogger(__name__)
 
-CONTEXT_PROVIDERS = frozenset({"cuda", "tensorrt", "tensorrt-rtx", "rocm", "migraphx", "virtual"})
-"""Accelerators that keep a context for the life of the process; a system suspend may discard its memory."""
 CHECK_AT_START_S = 2.0
 """Seconds that the first probe waits for a GPU check. A GPU in a low-power state responds slowly."""
 CHECK_BEFORE_RUN_S = 0.03
 """Seconds that a run waits for a GPU check. The check of a healthy GPU takes a millisecond."""
 
 AcceleratorEvent = AcceleratorControl | health.Effect
+Utterances = tuple[Utterance, ...]
 
 
 class Failover:
@@ -123,10 +122,8 @@ class Failover:
         return None if accelerator.hedging.occupied else await accelerator.hedging.recognize_partial(utterance)
 
     async def encode_ahead(
-        self,
-        utterances: tuple[Utterance, ...],
-        on_cpu: Callable[[tuple[Utterance, ...]], Awaitable[tuple[Utterance, ...]]],
-    ) -> tuple[Utterance, ...]:
+        self, utterances: Utterances, on_cpu: Callable[[Utterances], Awaitable[Utterances]]
+    ) -> Utterances:
         """Encode utterances ahead where they would be recognized now. Raises ColdvoxError."""
         accelerator = self._accelerator
         if accelerator is None or not self._publisher.state.on_accelerator:
@@ -298,6 +295,7 @@ class Failover:
 
     async def _probe(self, accelerator: Accelerator) -> None:
         before, self._touched = self._touched, True
+        occupied = accelerator.worker.has_hanging_run
         began_s = asyncio.get_running_loop().time()
         try:
             await accelerator.probe.run()
@@ -307,11 +305,13 @@ class Failover:
             return
         except Exception as error:  # noqa: BLE001 - any failure becomes an event of the table
             fault_class, reason = class_of_failure(error)
+            if occupied and reason in NEEDS_FREE_PROVIDER:
+                fault_class = FaultClass.STICKY
             self._touched = before or fault_class is not FaultClass.ABSENT
             log.warning("%s cannot be used (%s): %s", self._name, reason or fault_class, error)
             accelerator.worker.drop()
             self._note_unusable(fault_class, reason)
-            if accelerator.backends.following is not None and fault_class in {FaultClass.ABSENT, FaultClass.UNHEALTHY}:
+            if accelerator.following is not None and fault_class in {FaultClass.ABSENT, FaultClass.UNHEALTHY}:
                 self._publisher.note_error(str(error))
                 self._try_following(accelerator, f"auto does not use {accelerator.worker.name}: {error}.")
             elif self._state.phase in {Phase.STARTING, Phase.PROBING} or fault_class is FaultClass.STICKY:
@@ -331,7 +331,7 @@ class Failover:
         choice = self._publisher.state.engine.choice
         self._publisher.update_engine(choice=replace(choice, note=f"{choice.note} {note}".strip()))
         declined.worker.close()
-        following = declined.backends.following
+        following = declined.following
         self._accelerator = None if following is None else self._made(following)
         self._publisher.update(accelerator_name="" if following is None else following.accelerator_name)
         if self._accelerator is None:

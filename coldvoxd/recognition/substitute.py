@@ -80,7 +80,9 @@ class Substitute:
         if self._backend is None or self._cpu is None:
             raise AssertionError("no fallback engine serves")
         return {
-            "running": RunningEngine(self._backend.name, has_seams=False, has_partials=self.has_partials),
+            "running": RunningEngine(
+                self._backend.name, has_seams=False, has_partials=self.has_partials, has_alternatives=False
+            ),
             "model": self._backend.model,
             "provider": self._cpu.provider,
             "precision": self._cpu.precision,

@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from coldvoxd.core.errors import ColdvoxError, ModelMissing, NotReady, ResourcesExhausted
-from coldvoxd.core.failover_state import FaultClass, Reason
+from coldvoxd.core.failover_state import FaultClass, IdleTimeout, Reason, RecognitionNeeded
 from coldvoxd.core.fallback import PARAKEET, RunningEngine
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.ports import MissingModel
 from coldvoxd.core.problems import Problem
-from coldvoxd.core.recognition_state import ProvidersFound, RecognitionState
+from coldvoxd.core.recognition_state import ModelNeeded, ModelUnneeded, ProvidersFound, RecognitionState
 from coldvoxd.core.seams import SeamMethod
 from coldvoxd.core.values import SAMPLE_RATE, EngineStatus, Hypothesis, Utterance
 from coldvoxd.gpu.health import GpuWatch
@@ -27,7 +27,7 @@ from coldvoxd.recognition.utterance_split import moved_back, varied
 
 log = logging.getLogger(__name__)
 
-RecognitionEvent = ProvidersFound | AcceleratorEvent
+RecognitionEvent = ProvidersFound | ModelNeeded | ModelUnneeded | AcceleratorEvent
 """Events that the rest of the daemon reports to recognition."""
 LookForMissing = Callable[[ModelMissing], Awaitable[MissingModel]]
 """Called each time the model is found missing, because it may be downloading."""
@@ -138,7 +138,11 @@ class Supervisor:
         self._refusal = None
         self._substitute.end()
         self._publisher.update_engine(
-            running=RunningEngine(PARAKEET, features_size=self._cpu.packed.features_size),
+            running=RunningEngine(
+                PARAKEET,
+                has_alternatives=self._cpu.packed.has_alternatives,
+                features_size=self._cpu.packed.features_size,
+            ),
             model=self._backends.model,
             provider=self._cpu.provider,
             precision=self._cpu.precision,
@@ -234,10 +238,19 @@ class Supervisor:
 
     def handle(self, event: RecognitionEvent) -> None:
         """Act on an external event, which may change `state`."""
-        if isinstance(event, ProvidersFound):
-            self._publisher.update_engine(usable_providers=event.usable)
-        else:
-            self._failover.handle(event)
+        match event:
+            case ProvidersFound():
+                self._publisher.update_engine(usable_providers=event.usable)
+            case ModelUnneeded():
+                if self.state.engine.ready:  # otherwise it is being loaded
+                    self._failover.handle(IdleTimeout())
+                    self._cpu.unload()
+            case ModelNeeded():
+                if self.state.engine.ready:
+                    self._cpu.load()
+                    self._failover.handle(RecognitionNeeded())
+            case _:
+                self._failover.handle(event)
 
     def consult_watch(self) -> None:
         """Act on the current condition of the GPU, which has been reported to an earlier supervisor only."""

@@ -13,7 +13,7 @@ import numpy as np
 from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.errors import ColdvoxError, NotReady, OutputNotFinite, ProviderFault
 from coldvoxd.core.failover_state import FaultClass, Reason
-from coldvoxd.core.ports import BatchEncoder, Recognizer
+from coldvoxd.core.ports import BatchEncoder, Recognizer, Searcher
 from coldvoxd.core.provider_errors import classify
 from coldvoxd.core.values import SAMPLE_RATE, EndReason, Hypothesis, Utterance
 from coldvoxd.native.call_thread import CallThread, abandon
@@ -81,8 +81,11 @@ class RecognizerWorker:
         """Number of mel bins that the model takes."""
         self.languages: tuple[str, ...] = ()
         """Codes of the languages that can be selected for the model."""
+        self.has_alternatives = False
+        """Whether other texts can accompany a text."""
         self.generation = 0
         """Changes whenever the recognizer changes."""
+        self._abandoned: list[CallThread] = []
         self._open = open_recognizer
         self._thread = CallThread(name)
         self._limit_s = LOAD_LIMIT_S
@@ -93,6 +96,12 @@ class RecognizerWorker:
     @property
     def is_open(self) -> bool:
         return self._recognizer is not None
+
+    @property
+    def has_hanging_run(self) -> bool:
+        """Whether an abandoned call still runs: it holds its sessions, and perhaps locks of the provider."""
+        self._abandoned = [thread for thread in self._abandoned if thread.busy_since_s is not None]
+        return bool(self._abandoned)
 
     @property
     def limits(self) -> RunLimits:
@@ -125,6 +134,7 @@ class RecognizerWorker:
         self._recognizer = recognizer
         self.provider, self.precision = recognizer.provider, recognizer.precision
         self.features_size, self.languages = recognizer.features_size, recognizer.languages
+        self.has_alternatives = isinstance(recognizer, Searcher) and recognizer.has_alternatives
 
     def start(self, utterance: Utterance) -> Run[Hypothesis]:
         """Start to recognize, after everything that was started before. Raises ProviderFault if no model is open."""
@@ -214,6 +224,7 @@ class RecognizerWorker:
         """Leave a hanging call thread behind with its model, and start a new thread."""
         self._recognizer = None
         self.generation += 1
+        self._abandoned.append(self._thread)
         self._thread.close()
         self._thread = CallThread(self.name)
 

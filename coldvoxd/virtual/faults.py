@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.errors import ProviderFault, Stopped
-from coldvoxd.core.ports import BatchEncoder, Recognizer
+from coldvoxd.core.ports import BatchEncoder, Recognizer, Searcher
 from coldvoxd.core.values import Hypothesis, Precision, Utterance
 from coldvoxd.native.session import OrtSession
 from coldvoxd.onnx_graph.decoder_split import FRAME
@@ -124,6 +124,10 @@ class FaultyRecognizer:
     @property
     def languages(self) -> tuple[str, ...]:
         return self._real.languages
+
+    @property
+    def has_alternatives(self) -> bool:
+        return isinstance(self._real, Searcher) and self._real.has_alternatives
 
     def recognize(self, utterance: Utterance, stop: CancellationToken | None = None) -> Hypothesis:
         self._plan = plan = self._script.begin()

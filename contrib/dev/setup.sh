@@ -52,7 +52,7 @@ set_up() { # set_up LEVEL
     install_wanted
     private_pulseaudio
     make_environment "$level"
-    [[ $level == system ]] && second_provider
+    [[ $level == system ]] && second_provider && software_vulkan
     exec {setup_lock}>&-
 }
 
@@ -203,6 +203,7 @@ need_for_system_tests() {
     have fish || want fish "tests its completions"
     have gjs || want gjs "runs the part of the GNOME extension that monitors the daemon"
     have groff || want groff-base "checks the manual pages"
+    need_for_software_vulkan
     need_for_generated_clients
     need_for_desktops
     if ! (have pipewire && have wireplumber && have pipewire-pulse && have pw-metadata); then
@@ -215,6 +216,11 @@ need_for_system_tests() {
             want wireplumber "its session manager"
         fi
     fi
+}
+
+need_for_software_vulkan() { # chromium has a driver too, for small graphs
+    have mmdebstrap || want mmdebstrap "unpacks Debian 13's software Vulkan driver, to test the WebGPU provider"
+    [[ -e /usr/include/vulkan/vk_layer.h ]] || want libvulkan-dev "the Vulkan loader, and the headers of a layer that makes the driver fail"
 }
 
 need_for_generated_clients() { # 170 MB
@@ -423,6 +429,11 @@ PYTHON
     echo "$state" >"$venv/coldvoxd-demo"
     [[ $level == bench ]] && echo "$state" >"$venv/coldvoxd-test"
     echo "$state" >"$stamp"
+}
+
+software_vulkan() {
+    "$root/contrib/dev/software-vulkan.sh" ||
+        left_out+=("the daemon on the WebGPU provider: no software Vulkan driver could be unpacked ($work/vulkan/log)")
 }
 
 second_provider() { # ONNX Runtime's build with OpenVINO, in its own directory: two builds cannot share an environment

@@ -15,6 +15,9 @@ sys.path.insert(0, str(ROOT))
 
 from tests.support.faults.matrix_rows import Row, rows  # noqa: E402 - the checkout's own
 from tests.support.faults.matrix_stage import Outcome, play  # noqa: E402
+from tests.support.faults.vulkan_rows import vulkan_rows  # noqa: E402
+from tests.support.faults.vulkan_stage import VulkanStage  # noqa: E402
+from tests.support.vulkan import PYTHON  # noqa: E402
 
 RATIO_GOAL = 1.3
 PLAYS = 3
@@ -23,14 +26,18 @@ PLAYS = 3
 
 def main() -> int:
     arguments = _arguments()
-    wanted = [row for row in rows() if fnmatch.fnmatch(f"{row.name} ({row.moment})", f"*{arguments.rows}*")]
+    every = vulkan_rows() if arguments.vulkan else rows()
+    wanted = [row for row in every if fnmatch.fnmatch(f"{row.name} ({row.moment})", f"*{arguments.rows}*")]
     if not wanted:
         print(f"faults: there is no row like {arguments.rows!r}; --list names them", file=sys.stderr)
         return 64
     if arguments.list:
         print(*(f"{row.moment}: {row.name}" for row in wanted), sep="\n")
         return 0
-    outcomes = asyncio.run(_play_all(wanted, arguments.jobs, as_json=arguments.json, partials=arguments.partials))
+    if arguments.vulkan and not PYTHON.exists():
+        print("faults: not run here: no software Vulkan driver (contrib/dev/software-vulkan.sh)", file=sys.stderr)
+        return 69
+    outcomes = asyncio.run(_play_all(wanted, arguments))
     slow = [outcome for outcome in outcomes if (outcome.recovery_ratio or 0.0) > RATIO_GOAL]
     failed = [outcome for outcome in outcomes if not outcome.holds]
     summary = f"{len(outcomes)} rows, {len(failed)} failed, {len(slow)} with a recovery ratio over {RATIO_GOAL}"
@@ -38,13 +45,17 @@ def main() -> int:
     return 1 if failed or slow else 0
 
 
-async def _play_all(wanted: list[Row], jobs: int, *, as_json: bool, partials: bool) -> list[Outcome]:
-    turn = asyncio.Semaphore(jobs)
+async def _play_all(wanted: list[Row], arguments: argparse.Namespace) -> list[Outcome]:
+    turn = asyncio.Semaphore(arguments.jobs)
 
     async def one(row: Row) -> Outcome:
         async with turn:
-            outcome = await _play(row, partials=partials)
-        _show(outcome, as_json=as_json)
+            if arguments.vulkan:
+                with contextlib.redirect_stdout(io.StringIO()):
+                    outcome = await play(row, timed=False, partials=arguments.partials, kind=VulkanStage)
+            else:
+                outcome = await _play(row, partials=arguments.partials)
+        _show(outcome, as_json=arguments.json)
         return outcome
 
     return list(await asyncio.gather(*(one(row) for row in wanted)))
@@ -76,6 +87,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="one JSON object per row on standard output")
     parser.add_argument("--rows", default="*", metavar="PATTERN", help="only rows whose `NAME (MOMENT)` is like this")
     parser.add_argument("--list", action="store_true", help="name the rows and play nothing")
+    parser.add_argument("--vulkan", action="store_true", help="the rows of WebGPU on a software Vulkan driver")
     parser.add_argument("--partials", action="store_true", help="publish words during speech; measures no ratio")
     parser.add_argument("--jobs", type=int, default=1, help="rows at the same time; more than one spoils the ratios")
     return parser.parse_args()

@@ -21,6 +21,12 @@ from coldvoxd.core.provider_errors import classify
             FaultClass.TRANSIENT,
             Reason.GPU_OUT_OF_MEMORY,
         ),
+        # WebGPU's messages, as seen when a layer made the driver fail.
+        ("wgpu::MapAsyncStatus value: 4, message: [Device] is lost.", FaultClass.TRANSIENT, Reason.GPU_LOST),
+        ('[Device "ort"] is lost.', FaultClass.TRANSIENT, Reason.GPU_LOST),
+        ("vkQueueSubmit failed with VK_ERROR_DEVICE_LOST", FaultClass.TRANSIENT, Reason.GPU_LOST),
+        ("vkAllocateMemory: VK_ERROR_OUT_OF_DEVICE_MEMORY", FaultClass.TRANSIENT, Reason.GPU_OUT_OF_MEMORY),
+        ("[Invalid Buffer (unlabeled)] is invalid due to a previous error.", FaultClass.TRANSIENT, Reason.GPU_FAULT),
         ("something new", FaultClass.TRANSIENT, Reason.GPU_FAULT),
         ("CUDA failure 12345: unheard of", FaultClass.TRANSIENT, Reason.GPU_FAULT),
     ],

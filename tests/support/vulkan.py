@@ -11,25 +11,36 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 SWIFTSHADER = Path("/usr/lib/chromium/vk_swiftshader_icd.json")
 """Driver manifest in Debian's package chromium. Slow: it is for graphs of a few nodes."""
+LAVAPIPE = ROOT / ".work/vulkan/driver.json"
+"""Mesa's driver, from contrib/dev/software-vulkan.sh: fast enough for `mini`."""
+PYTHON = LAVAPIPE.with_name("python")
+"""The Python of .venv with the C library that the driver needs."""
 NO_DRIVER = Path("/nonexistent/vulkan_icd.json")
 
 
 def environment(driver: Path) -> dict[str, str]:
     """Return the environment of a program that finds this Vulkan driver and no other, nor a layer."""
     without = {name: value for name, value in os.environ.items() if not name.startswith(("MESA_", "VK_"))}
+    return without | variables(driver)
+
+
+def variables(driver: Path) -> dict[str, str]:
+    """Return the variables by which the Vulkan loader finds this driver and no other."""
     # VK_ICD_FILENAMES is the older name, and the only one that Debian 12's loader knows.
-    return without | {"VK_DRIVER_FILES": str(driver), "VK_ICD_FILENAMES": str(driver)}
+    return {"VK_DRIVER_FILES": str(driver), "VK_ICD_FILENAMES": str(driver), "NODEVICE_SELECT": "1"}
 
 
-def run(module: str, *arguments: str, driver: Path, more: Mapping[str, str] | None = None) -> Any:
+def run(
+    module: str, *arguments: str, driver: Path, more: Mapping[str, str] | None = None, python: str = sys.executable
+) -> Any:
     """Run a module in a process of its own, since a driver stays loaded, and return the JSON of its last line."""
     done = subprocess.run(
-        [sys.executable, "-m", module, *arguments],
+        [python, "-m", module, *arguments],
         cwd=ROOT,
         env=environment(driver) | dict(more or {}),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -1,6 +1,13 @@
 """The Protocols between coldvoxd's parts, and the values that only they use."""
 
-from coldvoxd.core.ports.adapters import BatchEncoder, Microphone, OpenedMicrophone, Recognizer, SpeechDetector
+from coldvoxd.core.ports.adapters import (
+    BatchEncoder,
+    Microphone,
+    OpenedMicrophone,
+    Recognizer,
+    Searcher,
+    SpeechDetector,
+)
 from coldvoxd.core.ports.controls import (
     Controls,
     DictationControl,
@@ -31,5 +38,6 @@ __all__ = [
     "ProblemSource",
     "Recognizer",
     "RetryControl",
+    "Searcher",
     "SpeechDetector",
 ]

@@ -59,6 +59,16 @@ class BatchEncoder(Protocol):
         ...
 
 
+@runtime_checkable
+class Searcher(Protocol):
+    """A recognizer that may find other texts, as `Utterance.alternatives` asks for."""
+
+    @property
+    def has_alternatives(self) -> bool:
+        """Whether its model has any."""
+        ...
+
+
 class SpeechDetector(Protocol):
     """Scores consecutive frames; a score depends on the previous frames."""
 

@@ -47,6 +47,12 @@ class Decoding(Protocol):
         """
         ...
 
+    def others(
+        self, encoded: Frames, most: int, stop: CancellationToken | None = None, steering: Steering = NOT_STEERED
+    ) -> list[Found]:
+        """Return token sequences that have at least `most` beside the best one, best first; none without a beam."""
+        ...
+
     def close(self) -> None:
         """Release the sessions, if there are any beside the encoder's."""
         ...
@@ -89,6 +95,11 @@ class TransducerDecoding:
             stop=stop,
         )
         return [replace(one, tokens=self._timed(one.tokens, len(encoded))) for one in search.run(encoded)]
+
+    def others(
+        self, encoded: Frames, most: int, stop: CancellationToken | None = None, steering: Steering = NOT_STEERED
+    ) -> list[Found]:
+        return self.search(encoded, max(self.options.beam_size, most + 1), stop, steering)
 
     def _timed(self, tokens: tuple[Token, ...], frames: int) -> tuple[Token, ...]:
         return tokens if self.kind is ModelKind.TDT else with_durations(tokens, frames)
@@ -136,6 +147,15 @@ class CtcDecoding:
         steering: Steering,
     ) -> Iterator[Token]:
         return iter(self.decode(encoded, stop, steering))
+
+    def others(
+        self,
+        encoded: Frames,  # noqa: ARG002 - it has no beam
+        most: int,  # noqa: ARG002
+        stop: CancellationToken | None = None,  # noqa: ARG002
+        steering: Steering = NOT_STEERED,  # noqa: ARG002
+    ) -> list[Found]:
+        return []
 
     def close(self) -> None:
         """There is no session beside the encoder's."""

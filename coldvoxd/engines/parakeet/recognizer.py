@@ -31,7 +31,7 @@ from coldvoxd.engines.parakeet.ahead import encode_ahead
 from coldvoxd.engines.parakeet.alternatives import alternatives_of
 from coldvoxd.engines.parakeet.configuration import ParakeetConfiguration
 from coldvoxd.engines.parakeet.decoder import Decoder
-from coldvoxd.engines.parakeet.decoding import CtcDecoding, Decoding, TransducerDecoding
+from coldvoxd.engines.parakeet.decoding import CtcDecoding, Decoding, Frames, TransducerDecoding
 from coldvoxd.engines.parakeet.encoder import Encoder
 from coldvoxd.engines.parakeet.fit import settled
 from coldvoxd.engines.parakeet.holes import Hole
@@ -45,6 +45,7 @@ from coldvoxd.native.malloc import give_back
 from coldvoxd.native.providers import CPU
 from coldvoxd.native.session import OrtSession
 
+Samples = npt.NDArray[np.float32]
 CONTEXT_SAMPLES = SAMPLE_RATE // 4
 """Samples on both sides of a hole that are encoded with it."""
 
@@ -156,6 +157,11 @@ class ParakeetRecognizer:
         return self._configuration.features_size
 
     @property
+    def has_alternatives(self) -> bool:
+        """Implements core.ports.Searcher."""
+        return self._decoding.reads_tokens
+
+    @property
     def languages(self) -> tuple[str, ...]:
         """Codes of the languages that an utterance may name; one for a model of a single language."""
         return self._languages.codes
@@ -240,12 +246,8 @@ class ParakeetRecognizer:
         )
 
     def _frames_of(
-        self,
-        samples: npt.NDArray[np.float32],
-        early: npt.NDArray[np.float32] | None,
-        ahead: EncodedAhead | None,
-        stop: CancellationToken | None,
-    ) -> tuple[npt.NDArray[np.float32], float]:
+        self, samples: Samples, early: Samples | None, ahead: EncodedAhead | None, stop: CancellationToken | None
+    ) -> tuple[Frames, float]:
         """Return the encoder frames of an utterance, and `perf_counter` at the end of its features."""
         if ahead is not None and ahead.maker is self:
             return ahead.frames, time.perf_counter()
@@ -264,9 +266,9 @@ class ParakeetRecognizer:
         stop: CancellationToken | None,
     ) -> tuple[Alternative, ...]:
         """Return other texts than that of the tokens, as far as this kind of model has them."""
-        if not most or not shown or not isinstance(self._decoding, TransducerDecoding):
+        if not most or not shown:
             return ()
-        found = self._decoding.search(encoded, max(self._decoding.options.beam_size, most + 1), stop, steering)
+        found = self._decoding.others(encoded, most, stop, steering)
         return alternatives_of(found, self._vocabulary.text(shown), self._vocabulary)[:most]
 
     def _seam(
@@ -328,9 +330,7 @@ class ParakeetRecognizer:
         more = holes.filled(tokens, hole, again, self._vocabulary)
         return (more, True) if more else (tokens, False)
 
-    def encode(
-        self, features: npt.NDArray[np.float32], stop: CancellationToken | None = None
-    ) -> npt.NDArray[np.float32]:
+    def encode(self, features: Samples, stop: CancellationToken | None = None) -> Frames:
         """Encoder frames, float32 (frames, encoder size), of features, float32 (bins, columns)."""
         return self._encoder.encode(features, stop)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.errors import ColdvoxError
-from coldvoxd.core.ports import BatchEncoder, Recognizer
+from coldvoxd.core.ports import BatchEncoder, Recognizer, Searcher
 from coldvoxd.core.values import Hypothesis, Precision, Utterance
 
 log = logging.getLogger(__name__)
@@ -40,6 +40,10 @@ class StagedRecognizer:
     @property
     def languages(self) -> tuple[str, ...]:
         return self._serving.languages
+
+    @property
+    def has_alternatives(self) -> bool:
+        return isinstance(self._serving, Searcher) and self._serving.has_alternatives
 
     def recognize(self, utterance: Utterance, stop: CancellationToken | None = None) -> Hypothesis:
         with self._between:

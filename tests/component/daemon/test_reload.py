@@ -17,7 +17,7 @@ from coldvoxd.assembly.reload import SETTINGS_TABLE
 from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.interface_xml import ENGINE, MICROPHONE
 from coldvoxd.core.errors import NotReady
-from coldvoxd.core.settings import LogSettings, Settings
+from coldvoxd.core.settings import FileSettings, LogSettings, Settings
 from coldvoxd.core.values import EngineStatus
 from coldvoxd.daemon import Daemon
 from coldvoxd.settings_file import SettingDoc
@@ -38,6 +38,7 @@ IN_FORCE: dict[str, Callable[[Parts], object]] = {
     "endpoint": lambda parts: parts.dictation._listening.endpoint,
     "dictation": lambda parts: parts.dictation._runner._settings,
     "model": lambda parts: parts.recognition.dispatcher._place.settings,
+    "files": lambda parts: FileSettings(batch_size=parts.files._batch_size),
     "gpu": lambda parts: parts.recognition.gpu._watch.settings,
     "replacement": lambda parts: parts.host.reexec._settings,
     "notifications": lambda parts: parts.notices._settings,
@@ -56,6 +57,7 @@ def another(doc: SettingDoc, directory: Path) -> object:
         "microphone.channel": "right",
         "dictation.language": "de",
         "model.name": "mini",
+        "model.fallback_model": str(directory / "ggml.bin"),
         "model.provider": "cpu",
         "model.precision": "int8",
     }

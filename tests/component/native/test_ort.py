@@ -1,5 +1,6 @@
 """Sessions run on the requested provider or not at all, and fail with our exceptions."""
 
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,10 @@ import pytest
 
 from coldvoxd.core.errors import ModelInvalid, ProviderFault, ProviderUnavailable
 from coldvoxd.core.provider_names import short_name
-from coldvoxd.native.opening import open_session, session_options
+from coldvoxd.native.opening import closed_on_error, open_session, session_options
 from coldvoxd.native.processor import physical_cores
 from coldvoxd.native.providers import available_providers, full_name
+from coldvoxd.native.session import OrtSession
 from tests.support.models.tiny_graphs import BINS, write_tiny_parakeet
 from tests.support.sound.speech import mini
 
@@ -101,3 +103,33 @@ def test_threads_sleep_between_runs_and_memory_goes_back() -> None:
     assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
     assert session_options(spinning=True).get_session_config_entry("session.force_spinning_stop") == "1"
     assert not options.enable_cpu_mem_arena
+
+
+def test_what_was_opened_before_an_error_is_closed(encoder: Path) -> None:
+    kept = open_session(encoder)
+    opened: list[OrtSession] = []
+
+    @closed_on_error()
+    def open_two() -> None:
+        opened.append(open_session(encoder))
+        open_session(encoder.with_name("missing.onnx"))
+
+    with pytest.raises(ModelInvalid, match="missing"):
+        open_two()
+    with pytest.raises(ProviderFault, match="closed"):
+        opened[0].run(("outputs",), {})
+    with closed_on_error():
+        second = open_session(encoder)
+    feeds = {"audio_signal": np.zeros((1, BINS, 9), np.float32), "length": np.array([8])}
+    assert len(kept.run(("outputs",), feeds)) == len(second.run(("outputs",), feeds)) == 1
+
+
+def test_a_fault_that_is_kept_does_not_keep_the_session(tmp_path: Path) -> None:
+    """A session that a traceback holds is not freed when it is closed, and its GPU's device neither."""
+    session = open_session(write_tiny_parakeet(tmp_path / "tiny", fault="raise") / "encoder-model.onnx")
+    assert session._native is not None
+    alive = weakref.ref(session._native)
+    with pytest.raises(ProviderFault) as kept:
+        session.run(("outputs",), {"audio_signal": np.zeros((1, BINS, 9), np.float32), "length": np.array([8])})
+    session.close()
+    assert alive() is None, kept

@@ -19,7 +19,7 @@ from coldvoxd.core.provider_trial import MOST_ATTEMPTS, VALID_S, Trial
 from coldvoxd.core.values import EndReason, EngineStatus, Utterance
 from coldvoxd.models.provider_trials import read_trial, stored_trials, trial_path, write_trial
 from coldvoxd.recognition.auto_trial import AutoTrial, NotChosen
-from coldvoxd.recognition.backends import Backends, Golden
+from coldvoxd.recognition.backends import AutoChoice, Backends, Golden
 from coldvoxd.recognition.supervisor import Supervisor
 from coldvoxd.virtual.accelerator import PROVIDER, VirtualAccelerator
 from tests.support.eventually import eventually
@@ -76,8 +76,7 @@ async def auto(*candidates: Candidate, min_speedup: float = 1.1) -> AsyncIterato
             each.name,
             Golden(samples()[2].wave()),
             device=lambda: "a device",
-            trial=trial,
-            following=backends,
+            auto=AutoChoice(trial, backends),
         )
     assert backends is not None
     supervisor = Supervisor(backends, EngineStatus())
@@ -183,7 +182,7 @@ def test_a_driver_that_ends_the_process_is_left_alone_after_two_attempts(tmp_pat
     crashing.device.close()
 
 
-def test_a_trial_that_fails_in_a_process_that_goes_on_is_forgotten(tmp_path: Path) -> None:
+def test_a_trial_that_fails_in_a_process_that_continues_is_forgotten(tmp_path: Path) -> None:
     refused = candidate(tmp_path, "refused")
     with pytest.raises(ProviderUnavailable):
         refused.trial(1.1).opened(opened(ProviderUnavailable("no driver")))

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -57,15 +58,16 @@ class Outcome:
         return fields
 
 
-async def play(row: Row, *, timed: bool = True, partials: bool = False) -> Outcome:
+async def play(row: Row, *, timed: bool = True, partials: bool = False, kind: "type[Stage] | None" = None) -> Outcome:
     """Play a row with a separate daemon. An error that ends the row is the outcome's `problem`.
 
     The recovery ratio needs two more utterances; without `timed` it is omitted. With `partials`, words are published during
-    speech. A fault may then strike such a run, where it has no consequence, so no change of provider is awaited.
+    speech. A fault may then strike such a run, where it has no consequence, so no change of provider is awaited. `kind` is the
+    stage with another accelerator than the virtual one.
     """
     with PrivateBus() as bus:
         directory = Path(tempfile.mkdtemp(prefix="coldvoxd-fault-"))
-        stage = Stage(row, bus, directory, timed=timed and not partials, partials=partials)
+        stage = (kind or Stage)(row, bus, directory, timed=timed and not partials, partials=partials)
         try:
             async with TimedClient(bus.address) as client:
                 return await stage.play(client)
@@ -109,6 +111,8 @@ class TimedClient(BusClient):
 class Stage:
     """One daemon; call `stop` when done."""
 
+    accelerator = ACCELERATOR
+
     def __init__(self, row: Row, bus: PrivateBus, directory: Path, *, timed: bool, partials: bool = False) -> None:
         self.row = row
         self._timed = timed
@@ -118,10 +122,10 @@ class Stage:
         self._microphone = directory / "microphone"
         self._log = directory / "log"
         self._stopped: str | None = None
-        (directory / "gpu.script").write_text("".join(f"{line}\n" for line in row.before))
+        self._prepare(row.before)
         settings = {
             "COLDVOXD_MODEL_NAME": "mini",
-            "COLDVOXD_MODEL_PROVIDER": f"virtual:{self._gpu}",
+            "COLDVOXD_MODEL_PROVIDER": self._provider(),
             "COLDVOXD_MICROPHONE_DEVICE": f"virtual:{self._microphone}",
             "XDG_RUNTIME_DIR": str(directory),
             "XDG_CONFIG_HOME": str(directory),
@@ -136,13 +140,27 @@ class Stage:
         }
         with self._log.open("wb") as log:
             self._daemon = subprocess.Popen(
-                [sys.executable, "-m", "coldvoxd"],
-                env=inherited | settings | dict(row.settings),
+                [self._python(), "-m", "coldvoxd"],
+                env=inherited | settings | self._more_environment() | dict(row.settings),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 cwd=Path(__file__).parents[3],
             )
+
+    def _prepare(self, before: Sequence[str]) -> None:
+        """Have these commands carried out before a model is loaded."""
+        self._gpu.with_name("gpu.script").write_text("".join(f"{line}\n" for line in before))
+
+    def _provider(self) -> str:
+        """Return the daemon's setting."""
+        return f"virtual:{self._gpu}"
+
+    def _python(self) -> str:
+        return sys.executable
+
+    def _more_environment(self) -> dict[str, str]:
+        return {}
 
     @property
     def log(self) -> str:
@@ -160,13 +178,17 @@ class Stage:
         await client.subscribe()
         await self._until_served(client)
         if not self.row.before:
-            await self._until(client, "ExecutionProvider", ACCELERATOR)
+            await self._until(client, "ExecutionProvider", self.accelerator)
+            await self._until_warm()
         await client.call("StartDictation")
         for act in self.row.acts.split("; "):
             await self._act(client, act)
         if self._stopped is None:
             await self._stop_dictation(client)
         return await self._judge(client)
+
+    async def _until_warm(self) -> None:
+        """Wait until the accelerator is not occupied by anything but utterances."""
 
     async def _act(self, client: TimedClient, act: str) -> None:
         match act.split():
@@ -183,7 +205,7 @@ class Stage:
             case ["on", "cpu"] | ["degraded", _] if self._partials:
                 pass
             case ["on", place]:
-                await self._until(client, "ExecutionProvider", {"cpu": CPU, "gpu": ACCELERATOR}[place])
+                await self._until(client, "ExecutionProvider", {"cpu": CPU, "gpu": self.accelerator}[place])
             case ["degraded", code]:
                 await self._until(client, "Degraded", code)
             case ["stop"]:
