@@ -23,21 +23,30 @@ from coldvoxd.models import find_model
 from coldvoxd.models.precision_build import convert
 from coldvoxd.preparation.prepare import prepare
 from coldvoxd.recognition.factory import open_on_cpu
-from tests.support.models.family import write_ctc, write_rnnt
+from tests.support.models.family import write_ctc, write_rnnt, write_sherpa, write_tdt
 from tests.support.sound.speech import samples
 
-WRITERS: dict[ModelKind, Callable[[Path], Path]] = {ModelKind.RNNT: write_rnnt, ModelKind.CTC: write_ctc}
+
+def write_three_graphs(directory: Path) -> Path:
+    """The bundled model in sherpa-onnx's layout."""
+    return write_sherpa(directory, write_tdt(directory.with_name("whole")), numbered=True)
+
+
+WRITERS: dict[str, Callable[[Path], Path]] = {
+    "RNN-T": write_rnnt,
+    "CTC": write_ctc,
+    "TDT for sherpa-onnx": write_three_graphs,
+}
 PLENTY = 1e9
 
 
-@pytest.fixture(scope="module", params=WRITERS, ids=lambda kind: kind.label)
-def kind(request: pytest.FixtureRequest) -> ModelKind:
-    chosen: ModelKind = request.param
-    return chosen
+@pytest.fixture(scope="module", params=WRITERS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture(scope="module")
-def files(kind: ModelKind, tmp_path_factory: pytest.TempPathFactory) -> ModelFiles:
+def files(kind: str, tmp_path_factory: pytest.TempPathFactory) -> ModelFiles:
     return find_model(str(WRITERS[kind](tmp_path_factory.mktemp("family") / "model")), Precision.FP32)
 
 
@@ -49,7 +58,7 @@ def recognizer(files: ModelFiles) -> Iterator[ParakeetRecognizer]:
 
 
 @pytest.fixture
-def own(kind: ModelKind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelFiles:
+def own(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelFiles:
     """A model that a test may change, with a cache of its own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return find_model(str(WRITERS[kind](tmp_path / "model")), Precision.FP32)
@@ -141,6 +150,7 @@ def test_it_is_converted(precision: Precision, own: ModelFiles) -> None:
     assert made == find_model(str(own.directory), precision)
     recognizer = ParakeetRecognizer.open(made, threads=1)
     right = sum(recognizer.recognize_samples(sample.wave()).text == sample.said for sample in samples())
+    assert recognizer._configuration == ParakeetRecognizer.open(own, threads=1)._configuration
     assert right >= len(samples()) - (2 if precision is Precision.INT8 else 0)
 
 
