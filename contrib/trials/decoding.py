@@ -7,7 +7,7 @@ beside them (x.flac, x.txt), or clips as the training writes them (eval-*.i16 wi
 
 First table, by set and beam: word error rate of the text, and of the best text of the n-best list (oracle); time of the decoder
 for a second of audio, and as a multiple of greedy decoding's. Then the reliability of word confidences of greedy decoding, by
-temperature: the temperature with the least expected calibration error on every other clip is chosen, and the table is that
+temperature: the one with the highest likelihood on every other clip is chosen, and the table is that
 of the remaining clips. A word counts as right if the alignment of the text with the reference pairs it with an equal word.
 Letters and digits are compared, in lower case.
 """

@@ -88,8 +88,9 @@ def paused(connection: Any) -> Iterator[None]:
     """Within the context, a connection, the library's or ours, reads nothing."""
     loop: Any = asyncio.get_running_loop()
     reader = loop._selector.get_key(connection._sock.fileno()).data[0]
-    loop.remove_reader(connection._sock)
+    callback, arguments = reader._callback, reader._args
+    loop.remove_reader(connection._sock)  # which clears both
     try:
         yield
     finally:
-        loop.add_reader(connection._sock, reader._callback, *reader._args)
+        loop.add_reader(connection._sock, callback, *arguments)
