@@ -14,6 +14,7 @@ from dbus_next import introspection as library
 from coldvoxd import __version__
 from coldvoxd.bus.interface_xml import BUS_NAME, DICTATION, ENGINE, MICROPHONE, interface_xml
 from coldvoxd.core.capabilities import CAPABILITIES
+from coldvoxd.core.fallback import RunningEngine
 from coldvoxd.core.file_values import FileTranscript
 from coldvoxd.core.values import EngineStatus
 from tests.support.bus.private_bus import BusClient, BusError, PrivateBus, RunningService, running_service
@@ -97,6 +98,7 @@ async def test_properties_have_the_types_of_the_contract_and_no_others_exist(
         0.5,
         "a sentence",
         languages=("de", "en"),
+        running=RunningEngine("parakeet"),
     )
     contract = members(interface_xml())
     for interface in (DICTATION, MICROPHONE, ENGINE):
@@ -105,6 +107,7 @@ async def test_properties_have_the_types_of_the_contract_and_no_others_exist(
         assert {name: value.signature for name, value in values.items()} == wanted
     engine = {name: value.value for name, value in values.items()}
     assert engine == {
+        "Engine": "parakeet",
         "Model": "m",
         "Precision": "fp32",
         "ExecutionProvider": "CUDAExecutionProvider",
