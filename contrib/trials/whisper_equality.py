@@ -4,8 +4,10 @@
 contrib/trials/whisper_equality.py --model DIRECTORY --peer PYTHON [CLIP...]
 
 DIRECTORY has a Whisper model of CTranslate2, which `contrib/dev/whisper_to_ggml.py` converts. PYTHON is an interpreter with
-faster-whisper, in an environment of its own, because it requires another build of ONNX Runtime. Both decode greedily at temperature 0, without context. Without
-CLIP the samples of the bundled model are compared. The exit code is 1 if a text differs.
+faster-whisper, in an environment of its own, because it requires another build of ONNX Runtime. Both decode greedily at
+temperature 0, without context. faster-whisper receives the audio with zeros up to 30 s, as OpenAI's program and whisper.cpp compute
+the features: by itself it fills the features with zeros, which is a medium level and not silence, and recognizes other words.
+Without CLIP the samples of the bundled model are compared. The exit code is 1 if a text differs.
 """
 
 import argparse
@@ -26,15 +28,18 @@ from tests.support.models.fallback import converted  # noqa: E402
 from tests.support.sound.speech import samples  # noqa: E402
 
 PEER = """
-import json, sys
-from faster_whisper import WhisperModel
+import itertools, json, sys
+import numpy as np
+from faster_whisper import WhisperModel, decode_audio
 model = WhisperModel(sys.argv[1], device="cpu", compute_type="float32", cpu_threads=int(sys.argv[2]), local_files_only=True)
 for clip in sys.argv[3:]:
+    wave = decode_audio(clip)
     segments, _ = model.transcribe(
-        clip, language="en", beam_size=1, temperature=0.0, condition_on_previous_text=False,
+        np.pad(wave, (0, 480_000 - len(wave))), language="en", beam_size=1, temperature=0.0, condition_on_previous_text=False,
         compression_ratio_threshold=None, log_prob_threshold=None, no_speech_threshold=None,
     )
-    print(json.dumps("".join(segment.text for segment in segments)), flush=True)
+    first_window = itertools.takewhile(lambda segment: segment.seek == 0, segments)
+    print(json.dumps("".join(segment.text for segment in first_window)), flush=True)
 """
 
 

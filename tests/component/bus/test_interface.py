@@ -13,6 +13,7 @@ from coldvoxd import __version__
 from coldvoxd.bus.interface_xml import BUS_NAME, DICTATION, ENGINE, MICROPHONE, interface_xml
 from coldvoxd.bus.library import Variant
 from coldvoxd.core.capabilities import CAPABILITIES
+from coldvoxd.core.fallback import RunningEngine
 from coldvoxd.core.file_values import FileTranscript
 from coldvoxd.core.values import EngineStatus, ProviderChoice
 from tests.support.bus.library import introspection as library
@@ -98,6 +99,7 @@ async def test_properties_have_the_types_of_the_contract_and_no_others_exist(
         "a sentence",
         languages=("de", "en"),
         choice=ProviderChoice("a GPU", "auto uses it."),
+        running=RunningEngine("parakeet"),
     )
     contract = members(interface_xml())
     for interface in (DICTATION, MICROPHONE, ENGINE):
@@ -106,6 +108,7 @@ async def test_properties_have_the_types_of_the_contract_and_no_others_exist(
         assert {name: value.signature for name, value in values.items()} == wanted
     engine = {name: value.value for name, value in values.items()}
     assert engine == {
+        "Engine": "parakeet",
         "Model": "m",
         "Precision": "fp32",
         "ExecutionProvider": "CUDAExecutionProvider",

@@ -13,6 +13,7 @@ from coldvoxd.cli.exit_codes import MEANINGS, Exit
 from coldvoxd.cli.key_presses import FAILED
 from coldvoxd.core import errors
 from coldvoxd.core.capabilities import CAPABILITIES
+from coldvoxd.core.fallback import RunningEngine
 from coldvoxd.core.values import EngineStatus, ProviderChoice, State
 from tests.component.cli.conftest import Ctl, Result
 from tests.support.bus.notifications import NotificationService
@@ -95,15 +96,18 @@ async def test_status_for_people_and_programs(running: RunningService, ctl: Ctl)
         progress=0.25,
         languages=("en",),
         choice=ProviderChoice("a GPU", "auto uses it."),
+        running=RunningEngine("parakeet"),
     )
     shown = await run(ctl, "status")
     assert shown.exit == 0
     for part in ("idle", "mini (int8)", "CPUExecutionProvider, a GPU", "auto uses it.", "25%", "good", __version__):
         assert part in shown.out
+    assert "engine" not in shown.out
     [status] = (await run(ctl, "status", "--json")).objects
     assert status == {
         "state": "idle",
         "session": 0,
+        "engine": "parakeet",
         "model": "mini",
         "precision": "int8",
         "execution_provider": "CPUExecutionProvider",
@@ -132,6 +136,21 @@ async def test_status_for_people_and_programs(running: RunningService, ctl: Ctl)
     running.microphone.muted = True
     shown = await run(ctl, "status")
     for part in ("none loaded", "none open", "degraded: model-missing, microphone-muted", "No model."):
+        assert part in shown.out
+    running.control.engine = EngineStatus(
+        "ggml-base.bin",
+        "fp16",
+        degraded="fallback-engine",
+        covered="model-missing",
+        ready=True,
+        running=RunningEngine("whisper", has_seams=False, has_partials=False),
+    )
+    shown = await run(ctl, "status")
+    for part in (
+        "engine      whisper, the fallback\n",
+        "ggml-base.bin (fp16)",
+        "degraded: fallback-engine, model-missing, microphone-muted",
+    ):
         assert part in shown.out
     running.control.engine = EngineStatus(
         model="mini", precision="fp32", wrong_on_cpu=True, last_error="Another error."

@@ -204,3 +204,34 @@ async def test_a_suspend_leaves_the_codes_of_the_fallback(tmp_path: Path) -> Non
     assert supervisor.state.engine == before
     loading.cancel()
     supervisor.close()
+
+
+async def test_a_model_that_is_removed_while_it_is_released_is_replaced_until_it_is_back(tmp_path: Path) -> None:
+    place = tmp_path / "model"
+    shutil.copytree(find_model("mini", Precision.FP32).directory, place)
+    supervisor = supervised(place, engine())
+    await supervisor.load()
+    assert (await supervisor.recognize(utterance())).text == TEXT
+    supervisor._cpu.packed.drop()
+    place.rename(tmp_path / "elsewhere")
+    assert (await supervisor.recognize(utterance(2))).text == TEXT
+    await eventually(lambda: supervisor.state.engine.running.name == "whisper")
+    assert by_severity(supervisor.state.engine.problems) == (Problem.FALLBACK_ENGINE, Problem.MODEL_MISSING)
+    assert (await supervisor.recognize(utterance(3))).text == TEXT
+    (tmp_path / "elsewhere").rename(place)
+    await eventually(lambda: supervisor.state.engine.running.name == "parakeet")
+    assert (await supervisor.recognize(utterance(4))).text == TEXT
+    assert supervisor.state.engine.problems == ()
+    supervisor.close()
+
+
+async def test_without_a_fallback_a_model_that_is_gone_is_an_error(tmp_path: Path) -> None:
+    place = tmp_path / "model"
+    shutil.copytree(find_model("mini", Precision.FP32).directory, place)
+    supervisor = Supervisor(Backends(lambda: open_mini(str(place))), EngineStatus())
+    await supervisor.load()
+    supervisor._cpu.packed.drop()
+    shutil.rmtree(place)
+    with pytest.raises(ModelMissing):
+        await supervisor.recognize(utterance())
+    supervisor.close()
