@@ -7,14 +7,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from coldvoxd.core.errors import ColdvoxError, ModelMissing, NotReady, ResourcesExhausted
-from coldvoxd.core.failover_state import FaultClass, IdleTimeout, Reason, RecognitionNeeded
+from coldvoxd.core.failover_state import IdleTimeout, RecognitionNeeded
 from coldvoxd.core.fallback import PARAKEET, RunningEngine
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.ports import MissingModel
 from coldvoxd.core.problems import Problem
 from coldvoxd.core.recognition_state import ModelNeeded, ModelUnneeded, ProvidersFound, RecognitionState
 from coldvoxd.core.seams import SeamMethod
-from coldvoxd.core.values import SAMPLE_RATE, EngineStatus, Hypothesis, Utterance
+from coldvoxd.core.values import EngineStatus, Hypothesis, Utterance
 from coldvoxd.gpu.health import GpuWatch
 from coldvoxd.recognition.backends import Backends
 from coldvoxd.recognition.cpu_fallback import CpuFallback
@@ -23,7 +23,7 @@ from coldvoxd.recognition.cpu_verification import CpuVerification
 from coldvoxd.recognition.failover import AcceleratorEvent, Failover
 from coldvoxd.recognition.state_publisher import StatePublisher
 from coldvoxd.recognition.substitute import Substitute, explained
-from coldvoxd.recognition.utterance_split import moved_back, varied
+from coldvoxd.recognition.wordless_retry import WordlessRetry
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +40,6 @@ LONGEST_RELOAD_PAUSE_S = 60.0
 LONGEST_PAUSE_WITH_FALLBACK_S = 600.0
 """The same while the fallback engine recognizes, because loading a large model slows it down."""
 LARGEST_BATCH = 16
-SURE_SPEECH_S = 0.5
-"""An utterance with at least this many seconds of speech is recognized again if it gives no words."""
 
 
 class Supervisor:
@@ -74,6 +72,7 @@ class Supervisor:
         self._failover = Failover(
             backends, self._cpu, self._fallback.recognize, self._publisher, metrics=self._metrics, watch=watch
         )
+        self._retry = WordlessRetry(self._failover, self._fallback, self._metrics, lambda: self.state)
         self._load_attempted = asyncio.Event()
         self._refusal: NotReady | None = None
         self._loading_again: asyncio.Task[None] | None = None
@@ -188,8 +187,7 @@ class Supervisor:
     async def _recognize(self, utterance: Utterance) -> Hypothesis:
         with self._verification.postponed():
             hypothesis = await self._failover.recognize(utterance)
-            if not _is_answer(hypothesis, utterance):
-                hypothesis = await self._retry_without_words(utterance, hypothesis)
+            hypothesis = await self._retry.words_of(utterance, hypothesis, self._cpu.provider)
             self._count_holes(hypothesis)
             return hypothesis
 
@@ -213,9 +211,7 @@ class Supervisor:
             return await self._substitute.recognize(utterance)
         with self._verification.postponed():
             hypothesis = await self._fallback.recognize(utterance)
-            if not _is_answer(hypothesis, utterance):
-                again = await self._recognize_varied(utterance, self._fallback.recognize)
-                hypothesis = again if again.text else hypothesis
+            hypothesis = await self._retry.words_on_cpu(utterance, hypothesis)
             self._count_holes(hypothesis)
             return hypothesis
 
@@ -299,35 +295,6 @@ class Supervisor:
         self._cpu.close()
         self._substitute.close()
 
-    async def _retry_without_words(self, utterance: Utterance, wordless: Hypothesis) -> Hypothesis:
-        """Recognize speech that gave no words again: first with dither and more padding, then on the CPU."""
-        log.info("utterance %d has speech but no words were recognized; retrying", utterance.id)
-        again = await self._recognize_varied(utterance, self._failover.recognize)
-        if again.text:
-            return again
-        if again.provider == self._cpu.provider == wordless.provider:
-            return wordless
-        on_cpu = await self._fallback.recognize(utterance)
-        if on_cpu.text:
-            self._metrics.count(Count.NO_WORDS_RETRIES_RECOVERED)
-            if self.state.on_accelerator:
-                name = self.state.accelerator_name
-                message = f"{name} recognized no words in utterance {utterance.id}, but the CPU did"
-                log.warning(message)
-                self._failover.report_fault(FaultClass.UNHEALTHY, Reason.GPU_WRONG_OUTPUT, message)
-        return on_cpu
-
-    async def _recognize_varied(
-        self, utterance: Utterance, recognize: Callable[[Utterance], Awaitable[Hypothesis]]
-    ) -> Hypothesis:
-        """Recognize an utterance with dither and more padding. Times refer to the original utterance."""
-        self._metrics.count(Count.NO_WORDS_RETRIES)
-        again = await recognize(varied(utterance))
-        if not again.text:
-            return again
-        self._metrics.count(Count.NO_WORDS_RETRIES_RECOVERED)
-        return moved_back(again, utterance.duration_s)
-
     async def _explain(self, error: ColdvoxError) -> MissingModel:
         """Return what to report to callers about a model that can't be loaded."""
         if isinstance(error, ModelMissing) and self.look_for_missing is not None:
@@ -354,11 +321,6 @@ class Supervisor:
             last_error=found.last_error,
             progress=found.progress,
         )
-
-
-def _is_answer(hypothesis: Hypothesis, utterance: Utterance) -> bool:
-    """Return whether a hypothesis has words, or the utterance has too little speech to expect any."""
-    return bool(hypothesis.text) or utterance.speech_samples < SURE_SPEECH_S * SAMPLE_RATE
 
 
 def _problem_of(error: ColdvoxError) -> Problem:
