@@ -102,7 +102,15 @@ class Script:
 class FaultyRecognizer:
     """A Recognizer with the faults of a script. `open_recognizer` allows its sessions to be wrapped; blocks."""
 
-    def __init__(self, open_recognizer: Callable[[Wrap], Recognizer], script: Script, provider: str = "") -> None:
+    def __init__(
+        self,
+        open_recognizer: Callable[[Wrap], Recognizer],
+        script: Script,
+        provider: str = "",
+        durations: int = DURATIONS,
+    ) -> None:
+        """`durations` is the number of scores after that of blank, for a stall: 0 for an RNN-T."""
+        self.durations = durations
         self._script = script
         self._provider = provider
         self._parts = cycle(PARTS[1:])
@@ -183,8 +191,9 @@ class FaultyRecognizer:
 class Stall:
     """A decoder that stays on blank: after some tokens, for some frames or until it starts from a fresh state."""
 
-    def __init__(self, plan: Plan, feeds: Mapping[str, npt.NDArray[Any]]) -> None:
+    def __init__(self, plan: Plan, feeds: Mapping[str, npt.NDArray[Any]], durations: int) -> None:
         """`feeds` are the inputs of the first score; they have the fresh state."""
+        self._durations = durations
         self._tokens = plan.tokens
         self._frames = plan.frames or math.inf
         self._fresh = {name: values.copy() for name, values in feeds.items() if name != FRAME}
@@ -192,7 +201,7 @@ class Stall:
     def apply(self, feeds: Mapping[str, npt.NDArray[Any]], logits: npt.NDArray[Any]) -> bool:
         """Change the scores of a frame while it lasts; return whether it lasts or is yet to come."""
         scores = logits.reshape(-1)
-        blank = len(scores) - DURATIONS - 1
+        blank = len(scores) - self._durations - 1
         if self._tokens > 0:
             self._tokens -= int(scores[: blank + 1].argmax() != blank)
             return True
@@ -203,7 +212,7 @@ class Stall:
             return False
         self._frames -= 1
         scores[:] = 0.0
-        scores[[blank, blank + 2]] = 10.0  # blank, and a duration of one frame
+        scores[[blank, blank + 2] if self._durations else [blank]] = 10.0  # blank, and a duration of one frame
         return True
 
 
@@ -253,7 +262,7 @@ class FaultySession(OrtSession):
             self._recognizer.meet(plan, f"{self._recognizer.provider} in {self.path.name}")
             if plan.kind == STALL:
                 self._recognizer.noted()
-                self._stall = Stall(plan, feeds)
+                self._stall = Stall(plan, feeds, self._recognizer.durations)
             if plan.kind == "broken":
                 self._recognizer.noted()
                 self._real.run(tuple(results), {name: values[..., None] for name, values in feeds.items()})

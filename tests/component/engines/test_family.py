@@ -23,8 +23,9 @@ from coldvoxd.models import find_model
 from coldvoxd.models.precision_build import convert
 from coldvoxd.preparation.prepare import prepare
 from coldvoxd.recognition.factory import open_on_cpu
+from coldvoxd.virtual.faults import STALL, FaultyRecognizer, Plan, Script
 from tests.support.models.family import write_ctc, write_rnnt, write_sherpa, write_tdt
-from tests.support.sound.speech import samples
+from tests.support.sound.speech import samples, spoken
 
 
 def write_three_graphs(directory: Path) -> Path:
@@ -126,6 +127,28 @@ def test_speech_without_words_is_recognized_again_and_adds_none(recognizer: Para
     heard = recognizer.recognize(Utterance(1, 1, 0, clip, EndReason.ENDPOINT, speech=((0, len(clip)),)))
     assert heard.holes == 1
     assert heard.text == f"{samples()[0].said} {samples()[0].said}"
+
+
+@pytest.mark.heavy
+def test_what_is_said_while_the_decoder_of_an_rnnt_stalls_is_recognized(tmp_path: Path) -> None:
+    """It returns blank after the first sentence, until it starts from a fresh state."""
+    files, script = find_model(str(write_rnnt(tmp_path / "model")), Precision.FP32), Script()
+    stalling = FaultyRecognizer(lambda wrap: ParakeetRecognizer.open(files, threads=1, wrap=wrap), script, durations=0)
+    for one, other in itertools.pairwise(samples()[:5]):
+        utterance = spoken(one.wave(), other.wave())
+        right = stalling.recognize(utterance)
+        ends = next(
+            number
+            for number, token in enumerate(right.tokens, 1)
+            if token.encoder_frame * 0.08 > len(one.wave()) / SAMPLE_RATE
+        )
+        script.tell(Plan(STALL, "decoder", tokens=ends - 1), 2)
+        without = stalling.recognize(replace(utterance, speech=()))
+        repaired = stalling.recognize(utterance)
+        assert len(without.words) < len(right.words)
+        assert (repaired.holes, repaired.holes_filled) == (1, 1)
+        assert abs(len(repaired.words) - len(right.words)) <= 1
+    stalling.close()
 
 
 def test_a_run_that_is_not_wanted_any_more_ends(recognizer: ParakeetRecognizer) -> None:
