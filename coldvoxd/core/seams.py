@@ -118,21 +118,33 @@ class SeamedText:
     """What stands between the body of the earlier utterance and this one; empty for the first of a session."""
 
 
-def seamed(text: str, finding: SeamFinding | None, before: SeamedText | None) -> SeamedText:
+def seamed(
+    text: str, finding: SeamFinding | None, before: SeamedText | None, *, is_over: bool = False
+) -> SeamedText:
     """Return a text as it continues a session whose last text is `before`, None for its first text.
 
-    Without a finding the text begins a new sentence.
+    `is_over` says that the sentence before is over: it gets a full stop if it has no mark. Without a finding the text begins
+    a new sentence too, but that is not known, so no mark is added.
     """
     body, pending = without_final_mark(text)
     if before is None:
         return SeamedText(body, pending)
+    if is_over:
+        return SeamedText(body, pending, f"{before.pending or _full_stop(before.body)} ")
     if finding is None:
         return SeamedText(body, pending, f"{before.pending} ")
     if not finding.continues:
-        return SeamedText(body, pending, f"{finding.mark or before.pending} ")
+        # A full stop may be a question of which only the last seconds were recognized; a question mark is no full stop.
+        found = finding.mark if before.pending in {"", ".", ","} else ""
+        return SeamedText(body, pending, f"{found or before.pending or _full_stop(before.body)} ")
     return SeamedText(
         lowered(body) if finding.lowers else body, pending, f"{finding.mark or before.pending.strip(ENDS)} "
     )
+
+
+def _full_stop(body: str) -> str:
+    """Return the mark of a sentence that is over and has none."""
+    return "." if body[-1:].isalnum() else ""
 
 
 def without_final_mark(text: str) -> tuple[str, str]:

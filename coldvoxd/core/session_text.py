@@ -69,8 +69,9 @@ class SessionText:
         if self.rules.method is SeamMethod.OFF:
             added = SeamedText(hypothesis.text, "", " " if self._last else "")
         else:
-            finding = hypothesis.seam if utterance.context is not None and not self._closed else None
-            added = seamed(hypothesis.text, finding, self._last)
+            is_over = self._closed or self.is_over(utterance.speech_start_sample)
+            finding = hypothesis.seam if utterance.context is not None and not is_over else None
+            added = seamed(hypothesis.text, finding, self._last, is_over=is_over)
         self._joined += (added.seam if not self._continued else "") + added.body
         self._last, self._continued, self._closed = added, False, False
         self._earlier = _earlier_of(utterance, hypothesis, hypothesis.last_tokens) if hypothesis.last_tokens else None

@@ -130,7 +130,8 @@ class _Text:
         words = tuple(
             replace(word, start_s=word.start_s + start_s, end_s=word.end_s + start_s) for word in hypothesis.words
         )
-        if start_s < self._end_s and self._parts:
+        overlaps = bool(self._parts) and start_s < self._end_s
+        if overlaps:
             kept, dropped = joint(self._last, words, start_s, self._end_s)
             if kept < len(self._last):
                 self._shorten(kept)
@@ -138,7 +139,7 @@ class _Text:
                 words = words[dropped:]
                 hypothesis = replace(hypothesis, text=_text(words))
         added = self._session.add(piece, hypothesis)
-        if self._parts and piece.context is None:
+        if overlaps:
             added = replace(added, seam=f"{self._parts[-1].pending} ")
         self._tokens += len(hypothesis.tokens)
         self._logprobs += sum(token.logprob for token in hypothesis.tokens)

@@ -82,6 +82,14 @@ def test_an_utterance_that_was_recognized_before_the_sentence_was_closed_begins_
     assert text.add(later, said("To order.", CONTINUES)).seam == ". "
 
 
+def test_a_sentence_without_a_mark_that_is_over_gets_a_full_stop_before_the_next_one() -> None:
+    text = SessionText(RULES)
+    add(text, utterance(1, 0.0), said("Where is the old"))
+    assert text.text == "Where is the old"
+    assert add(text, utterance(2, 10.0), said("Open the file.")) == ". "
+    assert text.text == "Where is the old. Open the file."
+
+
 def test_after_an_utterance_that_failed_a_sentence_begins() -> None:
     text = SessionText(RULES)
     add(text, utterance(1, 0.0), said("I would like."))
