@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from coldvoxd.core.quiet_place import NO_PLACE, QuietPlace
 from coldvoxd.core.settings import EndpointSettings
 from coldvoxd.core.speech_spans import still_speech
 from coldvoxd.core.values import SAMPLE_RATE, EndReason, samples_in
@@ -131,9 +132,8 @@ class EndpointState:
     last_speech_sample: int = 0
     """End of the last frame with speech."""
     speech_samples: int = 0
-    quiet_sample: int = 0
-    """Middle of the quietest frame at which a cut by length may fall."""
-    quiet_db: float = 0.0
+    quiet: QuietPlace = NO_PLACE
+    """Where a cut by length would fall."""
 
     @property
     def keep_from_sample(self) -> int:
@@ -161,7 +161,7 @@ class _Step:
             start_sample=max(self.state.floor_sample, lead_sample),
             onset_sample=frame.start_sample,
             speech_samples=0,
-            quiet_db=float("inf"),
+            quiet=NO_PLACE,
         )
         self.hear()
 
@@ -187,9 +187,13 @@ class _Step:
         """Update the quietest place of the open utterance."""
         frame = self._frame()
         share = (frame.end_sample - self.state.start_sample) / (self.settings.max_utterance_s * SAMPLE_RATE)
-        if QUIET_SHARE[0] <= share <= QUIET_SHARE[1] and frame.level_db <= self.state.quiet_db:
-            middle = (frame.start_sample + frame.end_sample) // 2
-            self.state = replace(self.state, quiet_sample=middle, quiet_db=frame.level_db)
+        quiet = self.state.quiet.heard(
+            frame.level_db,
+            frame.end_sample,
+            frame.end_sample - frame.start_sample,
+            may_cut=QUIET_SHARE[0] <= share <= QUIET_SHARE[1],
+        )
+        self.state = replace(self.state, quiet=quiet)
 
     def pause(self) -> None:
         """Report that the utterance may be over, unless it is so short that it will be dropped."""
@@ -215,7 +219,7 @@ class _Step:
     def cut_at_quietest(self) -> None:
         """Close the utterance at its quietest place, and continue from there in the next one."""
         self.hear()
-        cut_sample = self.state.quiet_sample if self.state.quiet_db < float("inf") else self._now()
+        cut_sample = self.state.quiet.sample if self.state.quiet.is_known else self._now()
         speech_after = max(0, self.state.last_speech_sample - cut_sample)
         speech_before = max(0, self.state.speech_samples - speech_after)
         self.effects.append(Cut(self.state.start_sample, cut_sample, EndReason.LENGTH, speech_before))
@@ -225,7 +229,7 @@ class _Step:
             start_sample=cut_sample,
             onset_sample=cut_sample,
             speech_samples=speech_after,
-            quiet_db=float("inf"),
+            quiet=NO_PLACE,
         )
 
     def end_at_gap(self) -> None:

@@ -118,9 +118,7 @@ class SeamedText:
     """What stands between the body of the earlier utterance and this one; empty for the first of a session."""
 
 
-def seamed(
-    text: str, finding: SeamFinding | None, before: SeamedText | None, *, is_over: bool = False
-) -> SeamedText:
+def seamed(text: str, finding: SeamFinding | None, before: SeamedText | None, *, is_over: bool = False) -> SeamedText:
     """Return a text as it continues a session whose last text is `before`, None for its first text.
 
     `is_over` says that the sentence before is over: it gets a full stop if it has no mark. Without a finding the text begins

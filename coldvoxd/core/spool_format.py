@@ -22,6 +22,7 @@ from coldvoxd.core.audio_values import Frame
 from coldvoxd.core.endpointing import Cut, EndpointState, Finish, Lost, Scored
 from coldvoxd.core.framing import joined
 from coldvoxd.core.languages import AUTO
+from coldvoxd.core.quiet_place import QuietPlace
 from coldvoxd.core.recipients import ends_with_caller, recipient_of
 from coldvoxd.core.settings import EndpointSettings
 from coldvoxd.core.speech_spans import speech_spans, still_speech
@@ -236,7 +237,7 @@ def _segment(content: dict[str, Any]) -> Segment:
     session["endpoint"] = EndpointSettings(**session["endpoint"])
     state["phase"] = endpointing.Phase(str(state["phase"]))
     marks = {int(utterance): str(mark) for utterance, mark in content.get("pending_marks", ())}
-    return Segment(SpooledSession(**session), EndpointState(**state), pending_marks=marks)
+    return Segment(SpooledSession(**session), _endpoint_state(state), pending_marks=marks)
 
 
 def _take(segment: Segment, kind: _Kind, payload: bytes) -> None:
@@ -263,3 +264,10 @@ def _take(segment: Segment, kind: _Kind, payload: bytes) -> None:
             segment.settled.add(int.from_bytes(payload, "little"))
         case _Kind.HEAD:
             raise ValueError("it has two headers")
+
+
+def _endpoint_state(content: dict[str, Any]) -> EndpointState:
+    """Return the state in a header; of versions before the quiet place was one value, it has two values that are left out."""
+    fields = {name: value for name, value in content.items() if name not in {"quiet", "quiet_sample", "quiet_db"}}
+    quiet = content.get("quiet", {})
+    return EndpointState(**fields, quiet=QuietPlace(**{**quiet, "recent": tuple(quiet.get("recent", ()))}))

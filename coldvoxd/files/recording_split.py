@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from coldvoxd.core.quiet_place import WEIGHTS
 from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE
 
 MAX_FRAMES = 20 * SAMPLE_RATE // FRAME_SAMPLES
@@ -40,7 +41,7 @@ def cut(
 
     `speech` is bool (n,), whether each frame may contain speech; `level_db` is float32 (n,), the level of each frame in
     dBFS. A recording whose speech fits in one piece is not cut. A longer one is cut in the middle of the longest pause
-    in the second half of each piece. If that half has no pause, it is cut at its quietest frame, and the pieces on both
+    in the second half of each piece. If that half has no pause, it is cut at its quietest place, and the pieces on both
     sides overlap there.
     """
     spoken = np.flatnonzero(speech)
@@ -60,10 +61,18 @@ def cut(
                 floor = half + place
                 end = min(int(spoken[spoken < floor][-1]) + 1 + pad_frames, floor)
             else:
-                place = half + int(np.argmin(level_db[half : limit - overlap_frames]))
+                place = half + quietest(level_db[half : limit - overlap_frames])
                 floor, end = place - overlap_frames, place + overlap_frames
         spans.append((begin, end))
     return spans
+
+
+def quietest(level_db: npt.NDArray[np.float32]) -> int:
+    """Return the middle of the quietest stretch of frames, as in dictation (`core.quiet_place`)."""
+    power = np.power(10, level_db.astype(np.float64) / 10)
+    if len(power) < len(WEIGHTS):
+        return int(np.argmin(power))
+    return len(WEIGHTS) // 2 + int(np.argmin(np.convolve(power, WEIGHTS, "valid")))
 
 
 def pause(speech: npt.NDArray[np.bool_], shortest_frames: int = SHORTEST_PAUSE_FRAMES) -> int | None:

@@ -37,7 +37,7 @@ class Place:
     @classmethod
     def behind(cls, text: Dictated, inserted: str, focus: Focus, *, is_marked: bool) -> "Place":
         """Return the place behind `inserted`, which just went into this window for `text`."""
-        mark = "" if is_marked else text.pending
+        mark, is_marked = ("" if is_marked else text.pending), is_marked and bool(text.pending)
         return cls(focus.window, text.session, _now_s(), text.utterance, mark, is_marked, inserted[-1:].isspace())
 
     @property
@@ -47,7 +47,7 @@ class Place:
 
     def marked(self) -> "Place":
         """Return the place behind the final mark, which is written or dropped."""
-        return replace(self, at_s=_now_s(), mark="", is_marked=True)
+        return replace(self, at_s=_now_s(), mark="", is_marked=self.is_marked or bool(self.mark))
 
 
 class _Watch(Protocol):

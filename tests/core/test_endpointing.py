@@ -23,6 +23,7 @@ from coldvoxd.core.endpointing import (
     read,
     step,
 )
+from coldvoxd.core.quiet_place import QuietPlace
 from coldvoxd.core.settings import EndpointSettings
 from coldvoxd.core.values import FRAME_SAMPLES, EndReason
 
@@ -109,6 +110,15 @@ def test_a_long_utterance_is_cut_at_its_quietest_place_and_nothing_is_lost_or_do
     assert second.start_sample == first.end_sample
     assert second.end_sample == 131 * F + F
     assert [type(effect) for effect in story.said] == [SpeechBegan, Cut, SpeechEnded, Cut]
+
+
+def test_a_pause_between_words_is_preferred_to_a_shorter_quieter_moment() -> None:
+    """The closure before a consonant is nearly silent, and lies within a word."""
+    quiet = QuietPlace()
+    levels = [-20.0] * 40 + [-70.0] * 2 + [-20.0] * 40 + [-45.0] * 8 + [-20.0] * 40
+    for number, level_db in enumerate(levels):
+        quiet = quiet.heard(level_db, (number + 1) * F, F, may_cut=True)
+    assert 82 * F < quiet.sample < 90 * F
 
 
 def test_hours_of_speech_are_cut_into_pieces_within_the_limit_that_join_exactly() -> None:

@@ -49,7 +49,9 @@ def test_a_finding_decides_about_the_mark_and_the_first_letter(
     assert seamed(text, finding, FIRST) == expected
 
 
-@pytest.mark.parametrize(("own", "found", "seam"), [("?", ".", "? "), ("!", ".", "! "), (".", "?", "? "), (",", ".", ". ")])
+@pytest.mark.parametrize(
+    ("own", "found", "seam"), [("?", ".", "? "), ("!", ".", "! "), (".", "?", "? "), (",", ".", ". ")]
+)
 def test_a_full_stop_replaces_no_other_end_of_a_sentence(own: str, found: str, seam: str) -> None:
     before = SeamedText("Would you like coffee", own)
     assert seamed("With milk.", SeamFinding(continues=False, mark=found), before).seam == seam
@@ -60,8 +62,10 @@ def test_a_sentence_that_is_over_has_a_mark_before_the_next_one(finding: SeamFin
     unmarked = SeamedText("Where is the old", "")
     assert seamed("Open the file.", finding, unmarked, is_over=True) == SeamedText("Open the file", ".", ". ")
     assert seamed("Open the file.", finding, SeamedText("Is it", "?"), is_over=True).seam == "? "
-    assert seamed("Open the file.", finding, SeamedText("He said \"no\"", ""), is_over=True).seam == " "
-    assert seamed("Open the file.", SeamFinding(continues=False), unmarked).seam == ". ", "also before the pause is long"
+    assert seamed("Open the file.", finding, SeamedText('He said "no"', ""), is_over=True).seam == " "
+    assert seamed("Open the file.", SeamFinding(continues=False), unmarked).seam == ". ", (
+        "also before the pause is long"
+    )
     assert seamed("Open the file.", None, unmarked).seam == " ", "it may continue"
 
 

@@ -1,6 +1,6 @@
 """The spool's format: what is read is what was written, however much of it is left."""
 
-import math
+import json
 import random
 from collections.abc import Iterator
 
@@ -10,6 +10,7 @@ import pytest
 from coldvoxd.core import endpointing, spool_format
 from coldvoxd.core.audio_values import Frame
 from coldvoxd.core.endpointing import Cut, EndpointState, Finish, Lost, Scored
+from coldvoxd.core.quiet_place import QuietPlace
 from coldvoxd.core.settings import EndpointSettings
 from coldvoxd.core.spool_format import NumberedCut, SpoolDamaged, SpooledSession
 from coldvoxd.core.values import FRAME_SAMPLES, EndReason, SessionOptions
@@ -49,8 +50,18 @@ def cuts_of(*parts: tuple[int, float]) -> list[Cut]:
     return cuts + [effect for effect in effects if isinstance(effect, Cut)]
 
 
+def test_a_header_of_an_earlier_version_is_read() -> None:
+    written = spool_format.head(SESSION, EndpointState(512, endpointing.Phase.SPEECH, 512, 512, 1024, 512))
+    body = json.loads(written[len(spool_format.MAGIC) + spool_format._RECORD.size :])
+    del body["state"]["quiet"]
+    body["state"] |= {"quiet_sample": 600, "quiet_db": -40.0}
+    earlier = spool_format.MAGIC + spool_format._record(spool_format._Kind.HEAD, json.dumps(body).encode())
+    read = spool_format.read(earlier)
+    assert (read.state.start_sample, read.state.speech_samples, read.state.quiet) == (512, 512, QuietPlace())
+
+
 def test_a_session_is_read_back_as_it_was_written() -> None:
-    state = EndpointState(512, endpointing.Phase.SPEECH, 512, 512, 1024, 512, 0, math.inf)
+    state = EndpointState(512, endpointing.Phase.SPEECH, 512, 512, 1024, 512, QuietPlace(600, 0.25, (0.5, 0.125)))
     cut = NumberedCut(4, 100, 900, EndReason.LENGTH, 640, 12.5)
     parts = [spool_format.head(SESSION, state, [frame(1)]), spool_format.lost(Lost(3, 9)), spool_format.cut(cut)]
     parts += [spool_format.attempt(4), spool_format.attempt(4), spool_format.settled(4)]

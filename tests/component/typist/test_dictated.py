@@ -156,7 +156,7 @@ async def test_the_window_has_the_joined_text_of_the_session_however_marks_are_w
     window = joined = ""
     before, is_over = None, False
     for number, (words, mark, finding, marked) in enumerate(texts, 1):
-        before = seamed(words + mark, None if is_over else finding, before)
+        before = seamed(words + mark, None if is_over else finding, before, is_over=is_over)
         joined += before.seam + before.body
         text = dictated(number, words + mark, before)
         window += await insertion(places, text, is_marked=marked == "with the text")
