@@ -80,13 +80,16 @@ async def reload(output: Output) -> None:
 
 async def _reload(daemon: DaemonClient, output: Output) -> None:
     await daemon.reload()
-    waiting = list((await daemon.status()).get("AwaitingRestart", ()))
+    status = await daemon.status()
+    waiting = list(status.get("AwaitingRestart", ()))
     fields: dict[str, Any] = {"reloaded": True, "awaiting_restart": waiting}
     if problem := _device_problem(await daemon.microphone()):
         fields |= {"problem": str(Problem.MICROPHONE_LOST), "message": problem}
     output.result(fields, _reloaded(waiting))
     if problem:
         output.warning(problem)
+    if Problem.LANGUAGE in status.get("Problems", ()):
+        output.warning(LANGUAGE_IGNORED)
 
 
 def _transcript(transcript: str, reason: Reason | None, output: Output, *, has_gaps: bool = False) -> None:

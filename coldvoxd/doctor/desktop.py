@@ -18,6 +18,17 @@ UNIT = "coldvoxd.service"
 ACTIVATION_FILE = f"{BUS_NAME}.service"
 INSTALL_UNITS = "install it: coldvoxctl setup"
 RELOAD = "make the bus reload it: busctl --user call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus ReloadConfig"
+REMEDIES: Mapping[str, str] = {
+    Problem.CPU_WRONG_OUTPUT: WRONG_ON_CPU,
+    Problem.LANGUAGE: "coldvoxctl config set dictation.language auto",
+    Problem.MICROPHONE_CHANNEL: "coldvoxctl config set microphone.channel auto",
+    Problem.MICROPHONE_LOST: "coldvoxctl devices lists the microphones; coldvoxctl device NAME selects one",
+    Problem.MICROPHONE_MUTED: "unmute the microphone, or raise its volume, in the sound settings",
+    Problem.MICROPHONE_QUIET: "raise the microphone's volume in the sound settings, or speak closer to it",
+    Problem.NO_WORDS: "speak again; coldvoxctl devices shows which microphone is used, coldvoxctl retry recognizes the last words again",
+    Problem.SLEEP: "wait a moment: the accelerator is used again by itself",
+}
+"""What helps against problems that a restart does not clear; for the others the daemon's LastError says it."""
 RESTART = "systemctl --user restart coldvoxd; if that does not help: journalctl --user -u coldvoxd -b"
 
 
@@ -95,8 +106,7 @@ def daemon_findings(pid: int, status: Mapping[str, str]) -> Iterator[Finding]:
     if status["Model"]:
         running += f", {status['Model']} ({status['Precision']}) on {status['ExecutionProvider'] or 'no provider'}"
     if status["Degraded"]:
-        wrong = status["Degraded"] == Problem.CPU_WRONG_OUTPUT
-        remedy = WRONG_ON_CPU if wrong else status["LastError"] or RESTART
+        remedy = REMEDIES.get(status["Degraded"]) or status["LastError"] or RESTART
         yield warn("daemon", f"{running}; degraded: {status['Degraded']}", remedy)
     else:
         yield ok("daemon", running)

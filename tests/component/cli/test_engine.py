@@ -40,6 +40,12 @@ async def test_reload_and_provider(running: RunningService, ctl: Ctl) -> None:
     assert running.control.providers == ["reload", "reload", "reload", "cuda", "auto"]
 
 
+async def test_a_reload_with_a_language_that_the_model_lacks_says_so(running: RunningService, ctl: Ctl) -> None:
+    running.control.engine = EngineStatus("mini", ready=True, languages=("en",), degraded="language")
+    reloaded = await run(ctl, "reload")
+    assert (reloaded.exit, "language in the settings" in reloaded.err) == (0, True)
+
+
 async def test_a_reload_with_an_unknown_microphone_says_so(running: RunningService, ctl: Ctl) -> None:
     running.control.microphone.selection = "blue yeti"
     assert (await run(ctl, "reload")).err == ""

@@ -123,6 +123,21 @@ def test_wrong_words_on_the_cpu_lead_to_the_check_of_the_model() -> None:
     assert "`coldvoxctl model verify`" in daemon.remedy
 
 
+@pytest.mark.parametrize(
+    ("problem", "remedy"),
+    [
+        ("language", "config set dictation.language auto"),
+        ("microphone-muted", "unmute the microphone"),
+        ("microphone-channel", "config set microphone.channel auto"),
+        ("gpu-fault", "Another error."),
+    ],
+)
+def test_what_a_restart_does_not_clear_has_a_remedy_of_its_own(problem: str, remedy: str) -> None:
+    status = {"Version": __version__, "State": "idle", "Model": "mini", "Precision": "fp32", "ExecutionProvider": "cpu"}
+    [daemon] = daemon_findings(1, status | {"Degraded": problem, "LastError": "Another error."})
+    assert remedy in daemon.remedy
+
+
 def test_a_frozen_sound_server_costs_its_time_limit_and_no_more(pulse: PulseServer) -> None:
     pulse.freeze()
     with pulse.adopted():
