@@ -76,7 +76,10 @@ def snippet(report: Document) -> str:
     now, proposed = report["now"], report["proposed"]
     rows = {kind: {row["value"]: row for row in report[kind]} for kind in ("hangover", "seam", "dither")}
     lines = ["[endpoint]", *_reason(rows["hangover"], str(now["hangover_ms"]), str(proposed["hangover_ms"]), " ms")]
-    kept = now["hangover_ms"] == proposed["hangover_ms"]
+    later_ms = proposed["hangover_ms"] - now["hangover_ms"]
+    if later_ms:
+        lines.append(f"# each text comes {abs(later_ms)} ms {'later' if later_ms > 0 else 'earlier'}")
+    kept = later_ms == 0
     lines += [
         f"{'# ' if kept else ''}hangover_ms = {proposed['hangover_ms']}{' (as now)' if kept else ''}",
         "",

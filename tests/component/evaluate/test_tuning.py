@@ -90,6 +90,7 @@ def test_the_lines_can_be_loaded_as_settings(tmp_path: Path, helps: bool) -> Non
     loaded = settings_file.load(file, {})
     if helps:
         assert (loaded.endpoint.hangover_ms, loaded.dictation.seam) == (400, "state")
+        assert "# each text comes 100 ms earlier" in file.read_text()
         assert "# 500 ms: 20 errors, 0 marks in 1000 words" in file.read_text()
         assert "# dither: 10 errors with noise at -90 dBFS, 20 without." in file.read_text()
     else:
