@@ -55,7 +55,7 @@ def test_load_loss_return_sleep_and_rest_of_a_real_provider(tmp_path: Path) -> N
 
 
 class Seen(VulkanStage):
-    """Notes what clients are told at the end."""
+    """Notes what clients read at the end."""
 
     told: dict[str, str]
 
