@@ -29,6 +29,7 @@ CAPABILITIES: Mapping[str, Condition] = MappingProxyType(
         "max-seconds": _always,
         "partials": _always,
         "private": _always,
+        "provider-devices": _always,
         "seams": _always,
         "single-utterance": _always,
         "words": _always,
