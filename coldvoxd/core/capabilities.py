@@ -45,6 +45,7 @@ CAPABILITIES: Mapping[str, Condition] = MappingProxyType(
         "max-seconds": _always,
         "partials": _partials,
         "private": _always,
+        "provider-devices": _always,
         "seams": _seams,
         "single-utterance": _always,
         "words": _always,

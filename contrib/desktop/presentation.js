@@ -59,6 +59,10 @@ const PROVIDERS = {
     cpu: N_('CPU'),
     cuda: N_('GPU (CUDA)'),
     tensorrt: N_('GPU (TensorRT)'),
+    // Names of products, the same in every language.
+    webgpu: 'GPU (Vulkan)',
+    openvino: 'OpenVINO',
+    'tensorrt-rtx': 'GPU (TensorRT for RTX)',
 };
 
 /** Level that fills the meter, and level that leaves it empty, in dBFS: speech at a desk is in between. */

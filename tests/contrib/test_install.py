@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from coldvoxd.native.plugins import PACKAGES
+
 ROOT = Path(__file__).parents[2]
 BY_USER = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
 """install.sh refuses to run as root; in this namespace root has another number."""
@@ -225,3 +227,18 @@ def test_the_help_of_an_installer_lists_the_exit_code_of_a_usage_error(script: s
     path = ROOT / "contrib" / script
     assert "64 usage error" in subprocess.run([path, "--help"], capture_output=True, text=True, check=True).stdout
     assert subprocess.run([path, "--bogus"], capture_output=True, check=False).returncode == 64
+
+
+@pytest.mark.parametrize("extra", ["--vulkan", "--openvino", "--tensorrt-rtx"])
+def test_a_gpus_provider_and_the_sandbox_without_gpus_exclude_each_other(extra: str) -> None:
+    command = [str(ROOT / "contrib/install.sh"), "--cpu", extra]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 64
+    assert done.stderr.startswith("usage: contrib/install.sh")
+
+
+def test_each_plugins_extra_has_an_option_and_a_module_that_later_runs_recognize() -> None:
+    script = (ROOT / "contrib/install.sh").read_text()
+    for package in PACKAGES.values():
+        assert f"--{package.extra}" in script
+        assert f"{package.extra}:{package.module.removeprefix('onnxruntime_ep_')}" in script

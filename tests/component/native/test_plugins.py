@@ -4,11 +4,12 @@ import importlib.util
 import os
 from pathlib import Path
 
+import onnxruntime
 import pytest
 
 from coldvoxd.core.errors import ProviderUnavailable
 from coldvoxd.core.provider_names import PLUGINS
-from coldvoxd.native import device_choice
+from coldvoxd.native import device_choice, plugins
 from coldvoxd.native.plugins import PACKAGES, installed_plugins
 from coldvoxd.native.providers import available_providers, full_name, likely_accelerators, remedy
 from tests.support import vulkan
@@ -113,6 +114,16 @@ def test_without_a_name_the_first_nvidia_gpu_is_used_and_nothing_set(driver: Pat
     assert device_choice.choose_nvidia("", driver) == "NVIDIA GeForce RTX 4090"
     assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
     assert device_choice.choose_nvidia("", driver / "absent") == ""
+
+
+def test_openvinos_devices_are_chosen_by_its_names_for_them() -> None:
+    """ONNX Runtime's own list of devices stands for OpenVINO's: both have a CPU."""
+    devices = list(onnxruntime.get_ep_devices())
+    handle, described = plugins._openvino_device(devices, "cpu")
+    assert (handle.device.type.name, described) == ("CPU", "OpenVINO CPU")
+    assert plugins._openvino_device(devices, "") == (handle, described)
+    with pytest.raises(ProviderUnavailable, match=r"OpenVINO has no device 'NPU'; it offers CPU"):
+        plugins._openvino_device(devices, "NPU")
 
 
 @pytest.mark.parametrize("provider", ["cuda", "tensorrt", *PACKAGES, "rocm"])

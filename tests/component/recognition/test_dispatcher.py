@@ -472,6 +472,9 @@ async def test_providers_are_asked_for_by_name(house: House) -> None:
             await engine.set_provider("frob")
         with pytest.raises(InvalidOption):
             await engine.set_provider("virtual:/elsewhere")
+        if "tensorrt-rtx" not in available_providers():
+            with pytest.raises(InvalidOption, match=r"needs the package onnxruntime-ep-nv-tensorrt-rtx-cu13"):
+                await engine.set_provider("tensorrt-rtx:4090")
         assert switch.status.provider == PROVIDER
 
 
