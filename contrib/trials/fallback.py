@@ -31,6 +31,8 @@ from tests.support.sound.speech import mini, samples  # noqa: E402
 
 SAMPLE = samples()[0]
 TICK_S = 0.005
+PATIENCE_S = 600.0
+"""Seconds in which the daemon must be ready: more than in a test, because a trial may share a busy machine."""
 
 
 async def put(place: Path, client: BusClient) -> float:
@@ -42,7 +44,7 @@ async def put(place: Path, client: BusClient) -> float:
     async def is_back() -> bool:
         return bool(await client.get(ENGINE, "Engine") == "parakeet")
 
-    await eventually_answered(is_back, what="the model")
+    await eventually_answered(is_back, patience_s=PATIENCE_S, what="the model")
     return time.monotonic() - began_s
 
 
@@ -70,13 +72,13 @@ async def play(engine: str, model: Path, threads: int) -> None:
             f'fallback = "{engine}"\nfallback_model = "{model}"\n'
         )
         began_s = time.monotonic()
-        async with daemon(bus, Path(name), settings) as running, running.client() as client:
+        async with daemon(bus, Path(name), settings, patience_s=PATIENCE_S) as running, running.client() as client:
             await row("missing at the start", running, client, f"{time.monotonic() - began_s:.1f} s to idle")
             back_s = await put(place, client)
             await row("the model is there", running, client, f"{back_s:.1f} s to Parakeet")
             shutil.rmtree(place)
             await row("removed while loaded", running, client)
-        async with daemon(bus, Path(name), settings) as running, running.client() as client:
+        async with daemon(bus, Path(name), settings, patience_s=PATIENCE_S) as running, running.client() as client:
             await row("after a restart", running, client)
 
 
