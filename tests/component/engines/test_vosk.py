@@ -83,6 +83,10 @@ def test_a_path_that_is_no_model_is_named_with_what_is_missing(tmp_path: Path) -
         ENGINE.open(file, 0)
     with pytest.raises(ModelInvalid, match=r"lacks final\.mdl, mfcc\.conf, HCLr\.fst, Gr\.fst"):
         ENGINE.open(tmp_path, 0)
+
+
+@pytest.mark.heavy
+def test_a_damaged_model_is_refused_and_does_not_end_the_process(tmp_path: Path) -> None:
     partial = tmp_path / "partial"
     shutil.copytree(korean(), partial, copy_function=lambda source, target: Path(target).symlink_to(source))
     (partial / "am/final.mdl").unlink()

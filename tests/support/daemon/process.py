@@ -66,6 +66,7 @@ async def daemon(
     python: str = sys.executable,
     pass_fds: Sequence[int] = (),
     exit_code: int = 0,
+    patience_s: float = PATIENCE_S,
 ) -> AsyncIterator[RunningDaemon]:
     """Run the daemon with the bundled model, in the state `until`; print its log at the end.
 
@@ -85,7 +86,7 @@ async def daemon(
         )
     running = RunningDaemon(bus, process, microphone, file, log)
     try:
-        async with running.client() as client, asyncio.timeout(PATIENCE_S):
+        async with running.client() as client, asyncio.timeout(patience_s):
             while True:
                 assert process.poll() is None, running.log
                 try:
