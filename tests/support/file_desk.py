@@ -23,6 +23,7 @@ from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.files import jobs as files
 from coldvoxd.files.jobs import FileJobs
 from coldvoxd.models import find_model
+from coldvoxd.models.decoding_options import decoding_options_of
 from coldvoxd.recognition.backends import Backends
 from coldvoxd.recognition.dispatcher import Dispatcher
 from coldvoxd.recognition.supervisor import Supervisor
@@ -62,7 +63,8 @@ class Passing:
         before: Callable[[Utterance], object],
         before_group: Callable[[tuple[Utterance, ...]], object] = lambda _: None,
     ) -> None:
-        self._real = ParakeetRecognizer.open(find_model("mini", Precision.FP32))
+        options = decoding_options_of(ModelSettings(name="mini"))
+        self._real = ParakeetRecognizer.open(find_model("mini", Precision.FP32), options=options)
         self._before = before
         self._before_group = before_group
 

@@ -8,6 +8,7 @@ from coldvoxd.core.values import EngineStatus, Precision
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.files.jobs import JOBS_IN_ALL, FileJobs
 from coldvoxd.models import find_model
+from coldvoxd.models.decoding_options import decoding_options_of
 from coldvoxd.recognition.backends import Backends
 from coldvoxd.recognition.dispatcher import Dispatcher
 from coldvoxd.recognition.supervisor import Supervisor
@@ -32,6 +33,7 @@ async def transcribing(bus: PrivateBus, *, most_jobs: int = JOBS_IN_ALL) -> Asyn
 
 def _make(_: ModelSettings, on_change: Callable[[], None]) -> Supervisor:
     def on_cpu() -> ParakeetRecognizer:
-        return ParakeetRecognizer.open(find_model("mini", Precision.FP32))
+        options = decoding_options_of(ModelSettings(name="mini"))
+        return ParakeetRecognizer.open(find_model("mini", Precision.FP32), options=options)
 
     return Supervisor(Backends(on_cpu), EngineStatus(), on_change)
