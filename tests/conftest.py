@@ -1,10 +1,12 @@
-"""A separate home directory: no test reads or changes that of the user who runs the tests."""
+"""A separate home directory: no test reads or changes that of the user who runs the tests. No test is limited in time by Hypothesis."""
 
 import atexit
 import os
 import shutil
 import tempfile
 from pathlib import Path
+
+from hypothesis import settings
 
 from tests.support.environment import OWN_HOME
 
@@ -20,5 +22,8 @@ def _move_in() -> None:
 
 
 _move_in()
+# Hypothesis limits the time of an example by default; on a busy machine that is exceeded for no fault.
+settings.register_profile("coldvoxd", deadline=None)
+settings.load_profile("coldvoxd")
 
 pytest_plugins = ["tests.support.lanes"]

@@ -135,7 +135,7 @@ PUBLISHED: Mapping[str, PublishedModel] = {
     ),
 }
 """The models that coldvoxd knows; those in sherpa-onnx's layout were not tried here. Revisions, sizes and hashes are those that
-several programs pin. RNN-T and CTC models are not among them: no pinned revision of theirs is known here.
+other programs pin, some of them only one. RNN-T and CTC models are not among them: no pinned revision of theirs is known here.
 `catalog` adds those that a user or an administrator lists."""
 
 
