@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from dbus_next import Variant
 
 from coldvoxd.bus.interface_xml import ENGINE
+from coldvoxd.bus.library import Variant
 from coldvoxd.core.edit_distance import edit_distance
 from tests.support.bus.private_bus import PrivateBus
 from tests.support.daemon.process import daemon
@@ -38,7 +38,9 @@ async def test_it_is_dictated_with(kind: str, bus: PrivateBus, tmp_path: Path) -
     )
     async with daemon(bus, tmp_path, settings) as running, running.client() as client:
         await client.subscribe()
-        assert {"partials", "seams", "words"} <= set(await client.get(ENGINE, "Capabilities"))
+        capabilities = set(await client.get(ENGINE, "Capabilities"))
+        assert {"partials", "seams", "words"} <= capabilities
+        assert ("alternatives" in capabilities) == (kind != "CTC")
         options = {"words": Variant("b", True), "partials": Variant("b", True)}
         async with client.expect_signal("Transcribed") as found:
             await client.call("StartDictationWithOptions", "a{sv}", options)
