@@ -21,6 +21,7 @@ from coldvoxd.evaluate.noise import Wave
 from coldvoxd.files.transcription import transcribe_file
 from coldvoxd.models import find_model
 from coldvoxd.models.catalog import max_utterance_s
+from coldvoxd.models.decoding_options import decoding_options_of
 from coldvoxd.models.directories import shortened
 from coldvoxd.models.seam_method import seam_method_of
 from coldvoxd.native.providers import AUTO, CPU, likely_accelerator
@@ -113,6 +114,7 @@ def open_recognizer(settings: ModelSettings) -> Recognizer:
         files,
         threads=settings.threads,
         language_means=LanguageMeans(settings.language_means),
+        options=decoding_options_of(settings),
     )
     if settings.provider != AUTO:
         return opened(settings.provider)

@@ -6,14 +6,17 @@ from pathlib import Path
 import pytest
 
 from coldvoxd.core.errors import InvalidOption
-from coldvoxd.core.settings import Settings
+from coldvoxd.core.settings import ModelSettings, Settings
+from coldvoxd.core.values import EndReason, Utterance
 from coldvoxd.evaluate.bootstrap import Bootstrap, Unit
 from coldvoxd.evaluate.clips import Clip
 from coldvoxd.evaluate.comparing import Gate, differences
+from coldvoxd.evaluate.engines import open_recognizer
 from coldvoxd.evaluate.measuring import Outcome, Run
 from coldvoxd.evaluate.noise import CLEAN, Condition, Noise
 from coldvoxd.evaluate.scoring import Counts
 from coldvoxd.evaluate.variants import Comparison, Variant, changed, comparable, variants
+from tests.support.sound.speech import samples
 
 BOOTSTRAP = Bootstrap(Unit.UTTERANCES, 200)
 CLIPS = [Clip(f"clip-{number:03}", Path(f"{number}.flac"), "ten words") for number in range(100)]
@@ -118,3 +121,16 @@ def test_engines_beside(tmp_path: Path) -> None:
         variants(Settings(), [], [f"sherpa-onnx={tmp_path / 'nowhere'}"])
     with pytest.raises(InvalidOption, match="Two of the compared variants are the same"):
         variants(Settings(), [], ["onnx-asr", "onnx-asr"])
+
+
+def test_how_the_decoder_searches_is_compared_too() -> None:
+    wide, hot = (
+        open_recognizer(ModelSettings(name="mini", provider="cpu", **keys))
+        for keys in ({"beam_size": 4}, {"temperature": 3.0})
+    )
+    usual = open_recognizer(ModelSettings(name="mini", provider="cpu"))
+    clip = Utterance(1, 0, 0, samples()[2].wave(), EndReason.LENGTH)
+    found = [one.recognize(clip) for one in (usual, wide, hot)]
+    assert found[0].text == found[2].text
+    assert found[2].confidence < found[0].confidence
+    assert wide._decoding.options.beam_size == 4  # type: ignore[attr-defined]
