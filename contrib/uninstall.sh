@@ -63,7 +63,7 @@ main() { # a function, so that bash has read all of it before this file is delet
     for path in "$HOME"/.local/bin/{coldvoxd,coldvoxctl,coldvox-type}; do
         [[ -L $path && $(readlink -- "$path") == "$home"/* ]] && files+=("$path")
     done
-    trees+=("$home"/{venv,install,install.lock,installed,uninstall.sh} "$state/coldvoxd" "$runtime"/{coldvoxd,coldvoxd-model,coldvox-type})
+    trees+=("$home"/{venv,install,install.lock,installed,uninstall.sh} "$state/coldvoxd" "$cache/coldvoxd/accelerator" "$runtime"/{coldvoxd,coldvoxd-model,coldvox-type})
     [[ $keep_models == yes ]] || trees+=("$cache/coldvoxd" "$home/models")
     [[ $keep_settings == yes ]] || trees+=("$config/coldvoxd")
 

@@ -5,6 +5,7 @@ Standard library only, because contrib/dev/install-units.sh runs this with any i
 
 import argparse
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pathlib import Path
 from coldvoxd.cli import user_namespaces
 from coldvoxd.core.errors import NotInstallable
 from coldvoxd.userdirs import base_directories
+from coldvoxd.userdirs.accelerator_cache import NAME
 
 PROGRAM = "coldvoxd"
 SERVICE = "coldvoxd.service"
@@ -62,6 +64,11 @@ class Places:
     def bus_files(self) -> tuple[Path, Path]:
         """The bus activation, and the interface's XML for code generators."""
         return (self.data / "dbus-1" / "services" / ACTIVATION, self.data / "dbus-1" / "interfaces" / INTERFACE)
+
+    @property
+    def accelerator_cache(self) -> Path:
+        """What the daemon has compiled and measured: the only cache that it writes, which it can compute again."""
+        return self.cache / PROGRAM / NAME
 
     @property
     def own(self) -> tuple[Path, ...]:
@@ -118,6 +125,7 @@ def put_units(installer: Installer, places: Places, programs: Path, *, cpu: bool
         raise NotInstallable(f"there is no {PROGRAM} in {programs}: give the directory that has it")
     if any(programs.is_relative_to(private) for private in _PRIVATE):
         raise NotInstallable(f"the service has a private /tmp and cannot see {programs}: install coldvoxd elsewhere")
+    installer.make_directory(places.accelerator_cache)  # systemd would, and it would never be removed
     installer.make_directory(places.state / PROGRAM)  # coldvox-type.service can write to it only if it exists
     for unit in units():
         text = with_programs(_shipped("systemd", unit), programs)
@@ -170,9 +178,11 @@ def installed(places: Places) -> Iterator[tuple[str, Path]]:
 
 
 def take_away(places: Places) -> list[Path]:
-    """Remove the installed files, and the created directories that are empty; returns the files' paths."""
+    """Remove the installed files, the daemon's cache, and the created directories that are empty; returns the paths without those."""
     known = list(installed(places))
-    removed = []
+    cache = places.accelerator_cache
+    removed = [cache] if cache.is_dir() and any(cache.iterdir()) else []
+    shutil.rmtree(cache, ignore_errors=True)
     for path in dict.fromkeys(path for kind, path in known if kind == "file"):
         if path.is_file() or path.is_symlink():
             path.unlink()

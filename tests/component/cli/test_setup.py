@@ -45,6 +45,8 @@ def test_what_was_put_in_place_goes_and_what_was_there_stays(places: Places, pro
         places.ledger,
     }
     assert {"coldvoxd.service", "coldvoxd-model.service"} < {path.name for path in put}
+    (places.accelerator_cache / "trials").mkdir()  # as the daemon does
+    put.add(places.accelerator_cache)
     assert set(take_away(places)) == put
     assert everything(tmp_path) == before
 
