@@ -16,6 +16,7 @@ from coldvoxd.core.errors import SettingsError, shown
 from coldvoxd.core.settings import Settings
 from coldvoxd.core.similar_names import similar
 from coldvoxd.core.text_formats import NotToml, toml_tables
+from coldvoxd.core.toml_spelling import toml_spelling
 from coldvoxd.core.visible_text import is_unicode, visible
 from coldvoxd.userdirs import base_directories
 from coldvoxd.userdirs.text_files import read_text, why_unread
@@ -201,12 +202,12 @@ def _checked(doc: SettingDoc, value: object, where: str) -> object:
     fits = type(value) is doc.type or (doc.type is float and type(value) is int)
     if not fits:
         wanted = {str: "a string in quotes", int: "a whole number", float: "a number", bool: "true or false"}[doc.type]
-        raise SettingsError(f"{where}: `{doc.key}` must be {wanted}, not {shown(repr(value))}.")
+        raise SettingsError(f"{where}: `{doc.key}` must be {wanted}, not {toml_spelling(value)}.")
     if isinstance(value, str) and not value.strip():
         raise SettingsError(f"{where}: `{doc.key}` is empty; leave it out for the default, `{doc.default}`.")
     choices = metadata.get("choices")
     if choices and value not in choices:
-        raise SettingsError(f"{where}: `{doc.key}` must be one of {_listed(choices)}, not {shown(repr(value))}.")
+        raise SettingsError(f"{where}: `{doc.key}` must be one of {_listed(choices)}, not {toml_spelling(value)}.")
     if "min" in metadata and not metadata["min"] <= value <= metadata["max"]:
         raise SettingsError(f"{where}: `{doc.key}` must be {_limits(metadata)}, not {shown(str(value))}.")
     return float(value) if doc.type is float and isinstance(value, int) else value

@@ -279,6 +279,8 @@ def _silence(seconds: float, rate: int) -> Iterator[Block]:
 def check_sound(rate: int, channels: int, name: str) -> None:
     """Raise FileFault for a rate or a number of channels that no recording of speech has."""
     if not (LOWEST_RATE <= rate <= HIGHEST_RATE and 1 <= channels <= MOST_CHANNELS):
+        noun = "channel" if channels == 1 else "channels"
         raise FileFault(
-            f"{name} says it has {channels} channels at {rate} Hz, which nothing that is spoken has: {CONVERT}"
+            f"{name} says it has {channels} {noun} at {rate} Hz; recordings of speech have 1 to {MOST_CHANNELS} channels at "
+            f"{LOWEST_RATE} to {HIGHEST_RATE} Hz: {CONVERT}"
         )

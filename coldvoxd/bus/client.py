@@ -5,13 +5,12 @@ Imports nothing heavy, because each press of a shortcut key starts a process tha
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Self
 
-from coldvoxd.bus.client_errors import named, translated
+from coldvoxd.bus.client_errors import translated
+from coldvoxd.bus.client_events import EVENTS, PARTIAL, Event, event_of
 from coldvoxd.bus.client_options import Options, options_body
 from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.interface_xml import BUS_NAME, DICTATION, ENGINE, MICROPHONE, OBJECT_PATH, PROPERTIES
@@ -25,33 +24,8 @@ CALL_LIMIT_S = 25.0
 """Seconds to wait for a reply; StopDictation replies within 20 s."""
 DOUBLES = 256
 """Number of latest texts that are remembered to drop duplicates; a session's backlog is far smaller."""
-PARTIAL = "PartialTranscribed"
-"""A signal that is sent several times a second, and therefore received only if it is wanted."""
 LISTENING = "listening"
 """Value of the property State while a session is listening."""
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """An event of the daemon, with values that JSON can represent."""
-
-    name: str
-    """`transcribed`, `partial-transcribed`, `started`, `stopped`, `sentence-closed`, `speech-started`, `speech-ended`, `file-progress`, `file-transcribed`,
-    `daemon-disconnected`, `daemon-connected` or `interrupted`."""
-    fields: Mapping[str, Any]
-    """`session` or `job`, and the arguments of the contract's signal under the same names, details included."""
-
-    @property
-    def session(self) -> int:
-        """The session's number; 0 if the event belongs to no session."""
-        return int(self.fields.get("session", 0))
-
-    @property
-    def fault(self) -> errors.ColdvoxError | None:
-        """The error of a file that could not be transcribed; None for any other event."""
-        if "error" not in self.fields:
-            return None
-        return named(self.fields["error"], self.fields["message"])
 
 
 class DaemonClient:
@@ -86,11 +60,18 @@ class DaemonClient:
     async def start(self, options: Options | None = None) -> int:
         """Start a session with the contract's options and return its number.
 
-        Activates the daemon if activation is set up.
+        Activates the daemon if activation is set up. Raises AlreadyActive, with who can end the active session.
         """
-        if not options:
-            return int(await self._call("StartDictation"))
-        return int(await self._call("StartDictationWithOptions", "a{sv}", options_body(options)))
+        try:
+            if not options:
+                return int(await self._call("StartDictation"))
+            return int(await self._call("StartDictationWithOptions", "a{sv}", options_body(options)))
+        except errors.AlreadyActive as error:
+            if session := await self._private_session():
+                raise errors.AlreadyActive(
+                    f"Session {session} is private to another program, and only that program can end it: end it there."
+                ) from error
+            raise
 
     async def stop(self) -> str:
         """Finish the session and return its text."""
@@ -165,10 +146,10 @@ class DaemonClient:
             "stages-by-provider": {provider: named(stages) for provider, stages in by_provider.items()},
         }
 
-    async def counter(self, name: str) -> int | None:
-        """Return a counter of GetMetrics by its name; None if the daemon is too old to have it."""
-        count: int | None = (await self._figures()).get(name)
-        return count
+    async def counters(self, names: Iterable[str]) -> dict[str, int]:
+        """Return counters of GetMetrics by their names, without those that an older daemon lacks."""
+        found = await self._figures()
+        return {name: found[name] for name in names if name in found}
 
     async def transcribe_file(self, descriptor: int, *, words: bool, channel: str = "auto", language: str = "") -> int:
         """Start to transcribe an open file and return the job's number. Activates the daemon.
@@ -207,7 +188,7 @@ class DaemonClient:
         self._watching = asyncio.ensure_future(self._watch_bus())
         signals = self._connection.signals
         self._daemon = await signals.follow(BUS_NAME, self._owner_changed)
-        for member in (name for name in _EVENTS if partials or name != PARTIAL):
+        for member in (name for name in EVENTS if partials or name != PARTIAL):
             source = Source(BUS_NAME, DICTATION, member, OBJECT_PATH)
             await signals.subscribe(source, self._note, broadcast=sessions)
         return bool(self._daemon)
@@ -237,6 +218,18 @@ class DaemonClient:
     def interrupt(self) -> None:
         """Append an event `interrupted` to the queue."""
         self._queue(Event("interrupted", {}))
+
+    async def _private_session(self) -> int:
+        """Return the number of the active session if it is private to another client; otherwise, or if unknown, 0."""
+        try:
+            session = int((await self._properties(DICTATION))["Session"])
+            if session:
+                await self.session_options(session)
+        except errors.NotOwner:
+            return session
+        except errors.ColdvoxError:  # it has just ended, or the daemon is of an earlier version
+            return 0
+        return 0
 
     def _queue(self, event: Event | errors.BusUnavailable) -> None:
         self._events.append(event)
@@ -270,7 +263,7 @@ class DaemonClient:
             self._queue(Event("daemon-connected", {}))
 
     def _note(self, message: Message) -> None:
-        event = _event(message)
+        event = event_of(message)
         if event.name == "stopped":
             if event.session == self._last_stopped:
                 return  # the broadcast, after the signal to us as the owner of a private session
@@ -305,21 +298,6 @@ class DaemonClient:
             ) from error
 
 
-_EVENTS: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType(
-    {
-        "Transcribed": ("transcribed", ("session", "utterance", "text")),
-        PARTIAL: ("partial-transcribed", ("session", "utterance", "stable", "unstable")),
-        "DictationStarted": ("started", ("session",)),
-        "DictationStopped": ("stopped", ("session", "reason", "transcript")),
-        "SentenceClosed": ("sentence-closed", ("session", "utterance")),
-        "SpeechStarted": ("speech-started", ("session",)),
-        "SpeechEnded": ("speech-ended", ("session",)),
-        "FileProgress": ("file-progress", ("job", "share")),
-        "FileTranscribed": ("file-transcribed", ("job", "text")),
-    }
-)
-
-
 def _call_of(member: str, signature: str = "", *body: object, interface: str = DICTATION, activate: bool) -> Message:
     return Message(
         destination=BUS_NAME,
@@ -330,16 +308,3 @@ def _call_of(member: str, signature: str = "", *body: object, interface: str = D
         body=list(body),
         flags=MessageFlag.NONE if activate else MessageFlag.NO_AUTOSTART,
     )
-
-
-def _event(message: Message) -> Event:
-    name, keys = _EVENTS[message.member]
-    fields = dict(zip(keys, message.body, strict=False))
-    if message.member in {"Transcribed", "FileTranscribed"}:
-        fields |= {key: value.value for key, value in message.body[-1].items()}
-        if "words" in fields:
-            keys = ("word", "start", "end", "confidence")
-            fields["words"] = [dict(zip(keys, word, strict=True)) for word in fields["words"]]
-        if "alternatives" in fields:
-            fields["alternatives"] = [{"text": text, "share": share} for text, share in fields["alternatives"]]
-    return Event(name, fields)

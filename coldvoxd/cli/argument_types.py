@@ -5,6 +5,11 @@ import argparse
 from coldvoxd.core import channels, languages
 
 
+def any_text(text: str) -> str:
+    """A text that may be empty, which other arguments may not."""
+    return text
+
+
 def channel(text: str) -> str:
     """A channel as the daemon writes it."""
     try:
@@ -16,7 +21,7 @@ def channel(text: str) -> str:
 def language(text: str) -> str:
     """A language's code as the daemon writes it; the daemon, or the model, says which ones are possible."""
     if not (code := languages.canonical(text)):
-        raise argparse.ArgumentTypeError("is empty: omit it to use the one in the settings")
+        raise argparse.ArgumentTypeError(f"{text!r} is empty; omit the option to use the language in the settings")
     return code
 
 

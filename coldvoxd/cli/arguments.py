@@ -3,12 +3,12 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeAlias
 
 from coldvoxd.cli import help_texts
-from coldvoxd.cli.argument_types import channel, count
+from coldvoxd.cli.argument_types import any_text, channel
 from coldvoxd.cli.evaluate_arguments import EVALUATE, add_evaluate_options
-from coldvoxd.cli.parser import Help, Parser
+from coldvoxd.cli.model_arguments import add_model_commands
+from coldvoxd.cli.parser import Commands, Help, Parser, add_command
 from coldvoxd.cli.session_options import (
     add_language,
     add_options_of_callers_that_stay,
@@ -16,9 +16,6 @@ from coldvoxd.cli.session_options import (
     add_session_options,
 )
 from coldvoxd.cli.shortcuts.key import DEFAULT_KEY
-
-_DEFAULT_MODEL = "a model's name or directory; default: the one in the settings"
-_Commands: TypeAlias = "argparse._SubParsersAction[Parser]"  # noqa: SLF001 - argparse has no public name for it
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
@@ -42,11 +39,11 @@ def command_line() -> argparse.ArgumentParser:
     _daemon_commands(commands)
     _listen_command(commands)
     _transcribe_command(commands)
-    add_evaluate_options(_command(commands, "evaluate", *EVALUATE))
-    _model_commands(commands)
+    add_evaluate_options(add_command(commands, "evaluate", *EVALUATE))
+    add_model_commands(commands)
     _doctor_command(commands)
     _shortcut(
-        _command(
+        add_command(
             commands,
             "shortcut",
             "set up a desktop shortcut for dictation",
@@ -55,14 +52,22 @@ def command_line() -> argparse.ArgumentParser:
         )
     )
     _setup_command(commands)
-    _config(_command(commands, "config", "show, check and change the settings", "Without an action: show.\n", ""))
+    _config(
+        add_command(
+            commands,
+            "config",
+            "show, check and change the settings",
+            "Show, check and change the settings. Without an action, show them.\n",
+            "",
+        )
+    )
     _completion_command(commands)
     return parser
 
 
-def _session_commands(commands: _Commands) -> None:
+def _session_commands(commands: Commands) -> None:
     """start, stop, toggle, cancel and retry."""
-    start = _command(
+    start = add_command(
         commands,
         "start",
         "start dictating",
@@ -76,9 +81,9 @@ def _session_commands(commands: _Commands) -> None:
     )
     add_options_of_callers_that_stay(start)
 
-    stop = _command(commands, "stop", "stop dictating and print the text", help_texts.STOP, help_texts.EMPTY_JSON)
+    stop = add_command(commands, "stop", "stop dictating and print the text", help_texts.STOP, help_texts.STOP_JSON)
     _from_key(stop, "for a shortcut key: show errors as notifications")
-    toggle = _command(
+    toggle = add_command(
         commands,
         "toggle",
         "start dictating, or stop",
@@ -92,35 +97,37 @@ def _session_commands(commands: _Commands) -> None:
         toggle,
         "for a shortcut key: wait for the text of the last session before starting, and show errors as notifications",
     )
-    _command(
+    add_command(
         commands,
         "cancel",
         "discard the session",
         "End the session and discard its audio and text. No further text of it is sent.\n",
         'With --json: {"cancelled": true}.',
     )
-    retry = _command(commands, "retry", "recognize the last utterance again", help_texts.RETRY, help_texts.EMPTY_JSON)
+    retry = add_command(
+        commands, "retry", "recognize the last utterance again", help_texts.RETRY, help_texts.EMPTY_JSON
+    )
     add_retry_options(retry)
 
 
-def _daemon_commands(commands: _Commands) -> None:
+def _daemon_commands(commands: Commands) -> None:
     """status, metrics, reload, provider, devices and device."""
-    _command(
+    add_command(
         commands,
         "status",
         "show what the daemon is doing and what it runs on",
         "Show state, model, execution provider and the last error. Does not start the daemon.\n",
         help_texts.STATUS_JSON,
     )
-    _command(commands, "metrics", "show counters and timings", help_texts.METRICS, help_texts.METRICS_JSON)
-    _command(
+    add_command(commands, "metrics", "show counters and timings", help_texts.METRICS, help_texts.METRICS_JSON)
+    add_command(
         commands,
         "reload",
         "reload settings and model",
         help_texts.RELOAD,
         'With --json: {"reloaded": true, "awaiting_restart": []}.',
     )
-    provider = _command(
+    provider = add_command(
         commands,
         "provider",
         "switch the execution provider",
@@ -128,15 +135,15 @@ def _daemon_commands(commands: _Commands) -> None:
         'With --json: {"execution_provider": NAME}, the provider now in use.',
     )
     provider.add_argument("provider", metavar="NAME", help="auto, cpu, cuda, ...")
-    _command(commands, "devices", "list microphones", help_texts.DEVICES, help_texts.DEVICES_JSON)
-    device = _command(
+    add_command(commands, "devices", "list microphones", help_texts.DEVICES, help_texts.DEVICES_JSON)
+    device = add_command(
         commands, "device", "switch to another microphone", help_texts.DEVICE, 'With --json: {"device": DESCRIPTION}.'
     )
     device.add_argument("name", metavar="NAME", help="a microphone's name or part of it, or `default`")
 
 
-def _listen_command(commands: _Commands) -> None:
-    listen = _command(
+def _listen_command(commands: Commands) -> None:
+    listen = add_command(
         commands, "listen", "print texts as they are recognized", help_texts.LISTEN, help_texts.LISTEN_JSON
     )
     listen.add_argument("--once", action="store_true", help="exit when a session has ended")
@@ -152,8 +159,8 @@ def _listen_command(commands: _Commands) -> None:
     )
 
 
-def _transcribe_command(commands: _Commands) -> None:
-    transcribe = _command(
+def _transcribe_command(commands: Commands) -> None:
+    transcribe = add_command(
         commands, "transcribe", "transcribe recordings", help_texts.TRANSCRIBE, help_texts.TRANSCRIBE_JSON
     )
     transcribe.add_argument(
@@ -182,8 +189,8 @@ def _transcribe_command(commands: _Commands) -> None:
     )
 
 
-def _doctor_command(commands: _Commands) -> None:
-    doctor = _command(
+def _doctor_command(commands: Commands) -> None:
+    doctor = add_command(
         commands,
         "doctor",
         "check the installation, and report how to fix it",
@@ -198,8 +205,8 @@ def _doctor_command(commands: _Commands) -> None:
     )
 
 
-def _setup_command(commands: _Commands) -> None:
-    setup = _command(
+def _setup_command(commands: Commands) -> None:
+    setup = add_command(
         commands, "setup", "install the user service for this account", help_texts.SETUP, help_texts.SETUP_JSON
     )
     setup.add_argument(
@@ -216,15 +223,15 @@ def _setup_command(commands: _Commands) -> None:
     setup.add_argument("--purge", action="store_true", help="with --remove: also remove settings and models")
 
 
-def _completion_command(commands: _Commands) -> None:
-    completion = _command(
+def _completion_command(commands: Commands) -> None:
+    completion = add_command(
         commands,
         "completion",
         "print the completion script for a shell",
         help_texts.COMPLETION,
         "With --json, the fields shell and script.\n",
     )
-    completion.add_argument("shell", choices=("bash", "zsh", "fish"))
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell")
     completion.add_argument(
         "--program", choices=("coldvoxctl", "coldvox-type"), default="coldvoxctl", help="the command to complete"
     )
@@ -238,106 +245,75 @@ def _shortcut(shortcut: Parser) -> None:
     actions = shortcut.add_subparsers(
         dest="shortcut_command", metavar="ACTION", title="actions", parser_class=Parser, required=True
     )
-    install = _command(
+    install = add_command(
         actions, "install", "install a shortcut", "Print each change to the desktop's configuration, and make it.\n", ""
     )
     install.add_argument("--key", default=DEFAULT_KEY, metavar="KEY", help=f"the key; default {DEFAULT_KEY}")
     install.add_argument("--hold", action="store_true", help="dictate while the key is held (sway, hyprland)")
     install.add_argument("--dry-run", action="store_true", help="print the changes without making them")
-    remove = _command(actions, "remove", "remove the shortcut", "Remove exactly what `install` added.\n", "")
-    show = _command(actions, "show", "print the installed shortcut", "Read from the desktop's settings.\n", "")
+    remove = add_command(actions, "remove", "remove the shortcut", "Remove exactly what `install` added.\n", "")
+    show = add_command(
+        actions,
+        "show",
+        "print the installed shortcut",
+        "Print the shortcut that is installed, as the desktop's settings have it.\n",
+        "",
+    )
     for action in (install, remove, show):
         action.add_argument("--desktop", choices=("gnome", "kde", "sway", "hyprland"), help="the desktop to configure")
-    held = _command(
+    held = add_command(
         actions,
         "held",
         "dictate until sway's key is released",
-        "sway runs this command, from the key binding that `shortcut install --hold` adds.\n",
+        "Dictate until the key is released. sway runs this command, from the key binding that `shortcut install --hold` adds.\n",
         "",
     )
     add_session_options(held)
-    portal = _command(actions, "portal", "use shortcuts through the desktop's portal", help_texts.PORTAL, "")
+    portal = add_command(actions, "portal", "use shortcuts through the desktop's portal", help_texts.PORTAL, "")
     add_session_options(portal.add_argument_group("options for the sessions that the keys start"))
 
 
 def _config(config: Parser) -> None:
     actions = config.add_subparsers(dest="action", metavar="ACTION", title="actions", parser_class=Parser)
-    _command(
+    add_command(
         actions,
         "show",
         "print the settings in force",
         "Print every setting as TOML, and its source if it is not the default.\n",
         'With --json, one object with keys such as "model.name".\n',
     )
-    _command(actions, "path", "print the path of the settings file", "The file need not exist.\n", "")
-    check = _command(
+    add_command(
+        actions,
+        "path",
+        "print the path of the settings file",
+        "Print the path of the settings file, which need not exist.\n",
+        "",
+    )
+    check = add_command(
         actions,
         "check",
         "check the settings file and the environment",
-        "The first error is reported with its line, and the exit code is 1.\n",
+        "Check the settings file and the environment variables. The first error is reported with its line, and the exit code is 1.\n",
         "",
     )
     check.add_argument("file", nargs="?", type=Path, metavar="FILE", help="check this file instead of the default one")
-    _command(actions, "example", "print a settings file with every key", "Each key has its default value.\n", "")
-    get = _command(actions, "get", "print one setting in force", "Print only the value, for scripts.\n", "")
+    add_command(
+        actions,
+        "example",
+        "print a settings file with every key",
+        "Print a settings file with every key at its default value, as a comment.\n",
+        "",
+    )
+    get = add_command(
+        actions,
+        "get",
+        "print one setting in force",
+        "Print the value of one setting in force, and nothing else, for scripts.\n",
+        "",
+    )
     get.add_argument("key", metavar="KEY", help="such as model.name")
-    change = _command(actions, "set", "write one setting into the settings file", help_texts.SET, help_texts.SET_JSON)
+    change = add_command(
+        actions, "set", "write one setting into the settings file", help_texts.SET, help_texts.SET_JSON
+    )
     change.add_argument("key", metavar="KEY", help="such as model.name")
-    change.add_argument("value", metavar="VALUE", help="the value, without TOML's quotes")
-
-
-def _model_commands(commands: _Commands) -> None:
-    model = _command(commands, "model", "download, list and check models", help_texts.MODEL, help_texts.EXIT_CODES)
-    actions = model.add_subparsers(dest="action", metavar="COMMAND", title="commands", parser_class=Parser)
-    pull = _command(actions, "pull", "download a model", help_texts.PULL, help_texts.PULL_JSON)
-    pull.add_argument("name", nargs="?", metavar="NAME", help="a published model; default: the one in the settings")
-    pull.add_argument("--precision", choices=("fp32", "int8"), help="fp32, or int8: a quarter of the size")
-    pull.add_argument(
-        "--tries", type=count, metavar="N", help="give up after N consecutive failures without progress (default: 6)"
-    )
-    pull.add_argument("--use", action="store_true", help="then write the model into the settings, and load it")
-    pull.add_argument("--progress-file", metavar="FILE", help=argparse.SUPPRESS)
-    prepare = _command(
-        actions,
-        "prepare",
-        "prepare a model for this machine, so that it opens faster",
-        help_texts.PREPARE,
-        'With --json: {"model": ..., "precision": ..., "path": ..., "bytes": NUMBER}.',
-    )
-    prepare.add_argument("name", nargs="?", metavar="NAME", help=_DEFAULT_MODEL)
-    prepare.add_argument(
-        "--precision", choices=("fp32", "fp16", "int8"), help="default: the precision in the settings, otherwise fp32"
-    )
-    prepare.add_argument("--again", action="store_true", help="build the prepared form even if it already exists")
-    _command(actions, "list", "list models and their locations", "", help_texts.LIST_JSON)
-    path = _command(actions, "path", "print a model's directory", "", 'With --json: {"name": ..., "path": ...}.')
-    path.add_argument("name", nargs="?", metavar="NAME", help=_DEFAULT_MODEL)
-    verify = _command(
-        actions,
-        "verify",
-        "check a model's files",
-        "Read all files of a model and compare them with the hashes of the download, or of the first check.\n",
-        help_texts.VERIFY_JSON,
-    )
-    verify.add_argument("name", nargs="?", metavar="NAME", help=_DEFAULT_MODEL)
-    remove = _command(
-        actions,
-        "remove",
-        "delete a downloaded model",
-        "Delete a model, and partial downloads of it, from ~/.cache/coldvoxd/models. Other models are not affected.\n",
-        'With --json: {"removed": NAME, "bytes": NUMBER}.',
-    )
-    remove.add_argument("name", metavar="NAME", help="a model that `coldvoxctl model list` shows in the cache")
-
-
-def _command(commands: _Commands, name: str, summary: str, description: str, epilog: str) -> Parser:
-    parser = commands.add_parser(
-        name,
-        help=summary,
-        description=description,
-        epilog=epilog,
-        formatter_class=Help,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON object per line")
-    return parser
+    change.add_argument("value", type=any_text, metavar="VALUE", help="the value, without TOML's quotes")

@@ -85,7 +85,7 @@ def _hear(question: Question, player: Player, output: Output) -> None:
     try:
         is_played = player.play(read(clip, _CHANNEL).wave)
     except ColdvoxError as error:
-        _say(output, f"It can't be played: {error}.")
+        _say(output, f"It cannot be played: {error}.")
         return
     if not is_played:
         where = f", from {question.begin_s:g} s on" if question.begin_s else ""

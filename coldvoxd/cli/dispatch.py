@@ -1,6 +1,7 @@
 """From the arguments of coldvoxctl to its exit code."""
 
 import asyncio
+import errno
 import logging
 import sys
 from argparse import Namespace
@@ -25,6 +26,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except ColdvoxError as error:
         output.error(error)
         return exit_for(error)
+    except OSError as error:  # a name on the command line that no file can have
+        if error.errno not in {errno.ENAMETOOLONG, errno.ELOOP}:
+            raise
+        output.error(UsageFault(f"{error.filename} cannot be used: {error.strerror}."))
+        return Exit.USAGE
     except ImportError as error:
         unusable = LibraryUnusable.because(error)
         output.error(unusable)

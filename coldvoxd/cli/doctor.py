@@ -1,6 +1,7 @@
 """The command doctor."""
 
 import dataclasses
+import os
 from argparse import Namespace
 from pathlib import Path
 
@@ -12,12 +13,15 @@ from coldvoxd.doctor.redaction import Person
 from coldvoxd.doctor.report import line, report
 
 STANDARD_OUTPUT = Path("-")
+_TITLE = b"# coldvoxd: report"
+"""The beginning of a report."""
 
 
 def doctor(arguments: Namespace, output: Output) -> Exit:
     """Print every finding as soon as it is available, and write the report if requested. Raises UsageFault."""
     is_printed = arguments.report == STANDARD_OUTPUT
     if arguments.report is not None and not is_printed:
+        _check(arguments.report)
         _write(arguments.report, "")  # before the checks, which take seconds
     findings = []
     for finding in examine():
@@ -37,8 +41,25 @@ def doctor(arguments: Namespace, output: Output) -> Exit:
     return Exit.FAILED if failed else Exit.DONE
 
 
+def _check(path: Path) -> None:
+    """Raise UsageFault for a file with other content, which a report would destroy."""
+    if not os.path.isfile(path):  # noqa: PTH113 - a path raises OSError for a long name
+        return
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(_TITLE))
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    if head not in {b"", _TITLE}:
+        raise UsageFault(f"{path} exists, and is no report: choose another name")
+
+
 def _write(path: Path, text: str) -> None:
     try:
         path.write_text(text, "utf-8")
     except OSError as error:
-        raise UsageFault(f"{path} cannot be written: {error.strerror or error}") from error
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> UsageFault:
+    return UsageFault(f"{path} cannot be written: {error.strerror or error}")

@@ -12,7 +12,7 @@ from coldvoxd import settings_file
 from coldvoxd.cli.evaluation_audio import read as read_audio
 from coldvoxd.cli.exit_codes import Exit, UsageFault
 from coldvoxd.cli.output import Output, StatusLine, json_line
-from coldvoxd.cli.transcript_files import check, write
+from coldvoxd.cli.transcript_files import check, check_suffix, identities, write
 from coldvoxd.core.channels import Channel
 from coldvoxd.core.settings import Settings
 from coldvoxd.evaluate import plot, report, tables
@@ -127,11 +127,13 @@ def _form(arguments: Namespace, output: Output) -> str:
 def _files(arguments: Namespace, form: str) -> dict[Path, str]:
     """Return the files to write with their formats, if they can be written. Raises UsageFault, OutputExists or OutputFault."""
     files = {}
+    inputs = identities([str(arguments.place)])
     for file in arguments.output:
+        check_suffix(file)
         kind = _SUFFIXES.get(file.suffix.lower()) or (form if arguments.format else None)
         if kind is None:
             raise UsageFault(f"--output {file}: its suffix must be {', '.join(_SUFFIXES)}, or name a --format.")
-        check(file, force=arguments.force)
+        check(file, force=arguments.force, inputs=inputs)
         files[file] = kind
     return files
 

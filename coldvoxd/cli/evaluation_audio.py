@@ -6,6 +6,7 @@ import numpy as np
 
 from coldvoxd.audio.file import AudioFile
 from coldvoxd.cli.folders import Listed
+from coldvoxd.cli.recordings import with_command
 from coldvoxd.cli.sources import opened_source
 from coldvoxd.core.channels import Channel
 from coldvoxd.core.errors import FileFault
@@ -23,6 +24,13 @@ def read(clip: Clip, channel: Channel) -> Heard:
 
     With `auto`, one channel is chosen for the whole recording; `transcribe` chooses one per piece of up to 20 s.
     """
+    try:
+        return _heard(clip, channel)
+    except FileFault as error:
+        raise FileFault(with_command(str(clip.path), str(error))) from error
+
+
+def _heard(clip: Clip, channel: Channel) -> Heard:
     warnings: list[str] = []
     parts: list[Wave] = []
     with opened_source(Listed(str(clip.path)), channel) as source:

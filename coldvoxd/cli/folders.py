@@ -37,7 +37,7 @@ def listed(names: Sequence[str], *, recursive: bool) -> list[Listed]:
         try:
             files = list(_in_folder(name, recursive=recursive, above=PurePath()))
         except OSError as error:
-            found.append(Listed(name, fault=FileFault(f"{name} can't be read: {error.strerror or error}")))
+            found.append(Listed(name, fault=FileFault(f"{name} cannot be read: {error.strerror or error}")))
             continue
         found += files or [Listed(name, fault=FileFault(_nothing_in(name, recursive=recursive)))]
     return found

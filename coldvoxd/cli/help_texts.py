@@ -28,8 +28,7 @@ STOP = """\
 Stop the session, wait for its last text, and print the text of the whole session.
 
 If no words were recognized, stdout is empty, stderr gives the reason if it is known, and the exit code is 0, because the
-session was stopped as requested. If some of its audio was lost, stderr says so, and with --json there is a key
-audio_lost.
+session was stopped as requested. If some of its audio was lost, stderr says so.
 """
 
 EMPTY_JSON = """\
@@ -41,6 +40,10 @@ With --json: {"transcript": TEXT}. If TEXT is empty, empty_reason is one of the 
   unknown           the daemon gave no reason
 """
 
+STOP_JSON = f"""\
+{EMPTY_JSON}If audio of the session was lost, audio_lost is true.
+"""
+
 PROBLEM_JSON = """\
 If no audio can be received, problem (microphone-muted or microphone-lost) and message give the reason; without --json,
 stderr does.
@@ -48,7 +51,7 @@ stderr does.
 
 LISTEN = """\
 Print each text as it is recognized, one per line, until interrupted with Ctrl-C. If a session returns no text, stderr
-gives the reason if it is known.
+gives the reason if it is known. If audio of a session was lost, stderr says so.
 
 With --partials, also print the words of an utterance while it is being spoken, for sessions that were started with --partials or
 if the setting `partials` is on. On a terminal they are one line, which is rewritten until the text replaces it; words that may still
@@ -62,10 +65,14 @@ second Ctrl-C discards it. The session is bound to this command: it is cancelled
 LISTEN_JSON = """\
 With --json, one object per line, with `event` and, if the event belongs to a session, `session`:
   listening            the first event without --start: no later event is missed
-  transcribed          utterance, text, start, end, confidence, provider, latency, retried; words with --words
+  transcribed          utterance, text, start, end, confidence, provider, latency, retried; body, pending, seam: the text for
+                       programs that write one utterance after another, as in the signal Transcribed of the bus; words
+                       (word, start, end, confidence) with --words; alternatives (text, share) if the session has them
+  sentence-closed      utterance: the sentence of this text is over, and pending is due
   partial-transcribed  utterance, stable, unstable; only with --partials
   started
-  stopped              reason, transcript; empty_reason and message if the session returned no text, as with `stop --json`
+  stopped              reason, transcript; empty_reason and message if the session returned no text, and audio_lost if audio
+                       of it was lost, as with `stop --json`
   speech-started
   speech-ended
   daemon-disconnected  coldvoxd has left the bus; without --start and --once the command waits for it
@@ -95,7 +102,8 @@ Concurrent commands are queued. Ctrl-C cancels. With --local, no daemon is neede
 
 --format srt and vtt write subtitles: at most two lines of 42 characters, and 7 s. --output writes each transcript whole or
 not at all: to a file, whose suffix (.txt, .json, .srt, .vtt) selects the format if --format does not, or into a folder, as
-talk.srt for talk.mp4. A file that exists is an error, unless --force.
+talk.srt for talk.mp4. A file that exists is an error, unless --force; in a folder its recording is left out, so that an
+interrupted command can be repeated. A recording is never replaced.
 
 A file that is damaged, truncated or not as long as its header says is transcribed as far as it can be decoded, and a
 warning on stderr says where audio is missing.
@@ -146,6 +154,15 @@ Download, list and check models. NAME defaults to the model named in the setting
 
 Models are searched for in ~/.cache/coldvoxd/models, which is where `pull` stores them, in ~/.local/share/coldvoxd/models,
 and below XDG_DATA_DIRS (/usr/local/share, /usr/share). A directory that you copy there works without any network access.
+"""
+
+MODEL_CODES = """\
+The exit codes are those of `coldvoxctl --help`.
+"""
+
+LIST = """\
+List the models that are downloaded or bundled and those that can be downloaded, with their precisions, sizes and locations.
+The one that the settings name is marked.
 """
 
 PULL = """\
@@ -239,9 +256,9 @@ the unit's journal. Spoken text, home, user and host names, addresses and keys a
 """
 
 COMPLETION = """\
-Print the completion script for a shell. Save it where the shell searches:
+Print the completion script for a shell. Save it where the shell searches, for zsh in a folder of $fpath:
   coldvoxctl completion bash > ~/.local/share/bash-completion/completions/coldvoxctl
-  coldvoxctl completion zsh > ~/.local/share/zsh/site-functions/_coldvoxctl    (a folder of $fpath)
+  coldvoxctl completion zsh > ~/.local/share/zsh/site-functions/_coldvoxctl
   coldvoxctl completion fish > ~/.config/fish/completions/coldvoxctl.fish
 """
 

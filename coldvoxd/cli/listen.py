@@ -5,12 +5,13 @@ import signal
 from argparse import Namespace
 from typing import Self
 
-from coldvoxd.bus.client import DaemonClient, Event
+from coldvoxd.bus.client import DaemonClient
+from coldvoxd.bus.client_events import Event
 from coldvoxd.cli.exit_codes import Exit, UsageFault
 from coldvoxd.cli.live_partials import LivePartials
 from coldvoxd.cli.output import Output
 from coldvoxd.cli.session_options import session_options
-from coldvoxd.cli.wordless import WordlessSessions
+from coldvoxd.cli.wordless import GAPS, SessionEndings
 from coldvoxd.core.errors import ColdvoxError, DaemonUnreachable, NoMicrophone, NotSupported
 
 COMES_BACK_S = 30.0
@@ -56,8 +57,8 @@ class _Printer:
     def __exit__(self, *_: object) -> None:
         self._partials.clear()
 
-    async def report(self, event: Event, sessions: WordlessSessions, *, is_own: bool) -> None:
-        """Print the event; if a session has ended regularly without text, print the reason on stderr."""
+    async def report(self, event: Event, sessions: SessionEndings, *, is_own: bool) -> None:
+        """Print the event, and on stderr what was lost in a session, or why it has no text."""
         if event.name == "partial-transcribed":
             self._partials.show(event)
             return
@@ -69,7 +70,7 @@ class _Printer:
 async def _follow_all(daemon: DaemonClient, once: bool, printer: _Printer) -> Exit:
     """Print until interrupted; with `once` until a session has ended."""
     output = printer.output
-    sessions = WordlessSessions(daemon)
+    sessions = SessionEndings(daemon)
     sessions.begin()
     while (event := await daemon.next_event()).name != "interrupted":
         if event.name in {"started", "daemon-connected"}:
@@ -89,7 +90,7 @@ async def _follow_own(daemon: DaemonClient, session: int, printer: _Printer) -> 
 
     If the daemon crashes, it has COMES_BACK_S seconds to return and complete the session.
     """
-    sessions = WordlessSessions(daemon)
+    sessions = SessionEndings(daemon)
     sessions.begin()
     stopping: asyncio.Future[str] | None = None
     deadline_s: float | None = None
@@ -128,15 +129,18 @@ def _print(event: Event, output: Output) -> None:
     output.result(fields, event.fields["text"] if event.name == "transcribed" else None)
 
 
-async def _report(event: Event, sessions: WordlessSessions, output: Output, *, is_own: bool) -> None:
-    """Print the event; if a session has ended regularly without text, print the reason on stderr."""
-    is_wordless = event.name == "stopped" and not event.fields["transcript"]
-    if not is_wordless or event.fields["reason"] in _THROWN_AWAY:
+async def _report(event: Event, sessions: SessionEndings, output: Output, *, is_own: bool) -> None:
+    """Print the event, and on stderr what was lost in a session that has ended regularly, or why it has no text."""
+    if event.name != "stopped" or event.fields["reason"] in _THROWN_AWAY:
         _print(event, output)
         return
-    reason = await sessions.reason(may_be_private=not is_own)
-    _print(Event(event.name, {**event.fields, **reason.fields}), output)
-    output.warning(reason.sentence if is_own else f"Session {event.session} returned no text here. {reason.sentence}")
+    ending = await sessions.ending(event.fields["transcript"], may_be_private=not is_own)
+    _print(Event(event.name, {**event.fields, **ending.fields}), output)
+    if ending.has_gaps:
+        output.warning(GAPS if is_own else f"Session {event.session}: {GAPS}")
+    if ending.reason is not None:
+        reason = ending.reason.sentence
+        output.warning(reason if is_own else f"Session {event.session} returned no text here. {reason}")
 
 
 def _verdict(end: Event) -> Exit:

@@ -3,9 +3,9 @@
 import sys
 from collections.abc import Sequence
 
-from coldvoxd.bus.client import Event
-from coldvoxd.cli.output import Output, is_terminal, terminal_width
-from coldvoxd.core.visible_text import shortened, visible
+from coldvoxd.bus.client_events import Event
+from coldvoxd.cli.output import Output, as_printed, can_rewrite, ellipsis_for, terminal_width
+from coldvoxd.core.visible_text import ELLIPSIS, shortened, visible
 
 _DIM, _NORMAL = "\033[2m", "\033[22m"
 
@@ -18,7 +18,7 @@ class LivePartials:
 
     def __init__(self, output: Output) -> None:
         self._output = output
-        self._is_live = not output.as_json and is_terminal(sys.stdout)
+        self._is_live = not output.as_json and can_rewrite(sys.stdout)
         self._words: dict[int, tuple[str, str]] = {}
         """Stable and other words by utterance, without those that have a text."""
         self._shown = ""
@@ -49,8 +49,8 @@ class LivePartials:
         for number in sorted(self._words):
             for words, is_dim in zip(self._words[number], (False, True), strict=True):
                 if words:
-                    pieces.append((visible(words), is_dim))
-        self._draw(tail_of(pieces, terminal_width(sys.stdout)))
+                    pieces.append((as_printed(visible(words), sys.stdout), is_dim))
+        self._draw(tail_of(pieces, terminal_width(sys.stdout), ellipsis_for(sys.stdout)))
 
     def clear(self) -> None:
         """Clear the line, and forget its words."""
@@ -63,13 +63,13 @@ class LivePartials:
             self._output.rewrite(line)
 
 
-def tail_of(pieces: Sequence[tuple[str, bool]], width: int) -> str:
+def tail_of(pieces: Sequence[tuple[str, bool]], width: int, ellipsis: str = ELLIPSIS) -> str:
     """Return the end of visible texts that fits into `width` columns, joined by spaces; those with True are dim."""
     text = " ".join(piece for piece, _ in pieces)
-    tail = shortened(text, width)
-    is_cut = tail != text
-    skipped = len(text) - len(tail) + is_cut
-    parts, begin = ["…"] if is_cut and tail else [], 0
+    tail = shortened(text, width, ellipsis)
+    mark = ellipsis if tail != text and tail else ""
+    skipped = len(text) - len(tail) + len(mark)
+    parts, begin = [mark] if mark else [], 0
     for piece, is_dim in pieces:
         part = piece[max(0, skipped - begin) :]
         if begin > skipped:

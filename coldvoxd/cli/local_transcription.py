@@ -19,7 +19,6 @@ from coldvoxd.core.errors import ColdvoxError, ProviderUnavailable
 from coldvoxd.core.file_values import FileTranscript
 from coldvoxd.core.languages import LanguageMeans
 from coldvoxd.core.ports import Recognizer, SpeechDetector
-from coldvoxd.core.problems import LANGUAGE_IGNORED
 from coldvoxd.core.seams import SeamRules
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import EngineStatus, Precision
@@ -123,7 +122,7 @@ def _language(requested: str, setting: str, model: str, recognizer: ParakeetReco
     status = EngineStatus(model=model, ready=True, languages=recognizer.languages)
     languages.check(requested, status)
     if not requested and languages.is_ignored(setting, status):
-        output.warning(LANGUAGE_IGNORED)
+        output.warning(languages.ignored(model, setting))
     return languages.in_force(requested, setting, status)
 
 

@@ -4,24 +4,29 @@ import argparse
 import dataclasses
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
 from coldvoxd import __version__, settings_file
 from coldvoxd.arguments import command_line as daemon_command_line
 from coldvoxd.cli.arguments import command_line
+from coldvoxd.cli.help_blocks import Block, Break, Entry, Paragraph, blocks, wrapped
 from coldvoxd.typist.arguments import command_line as typing_command_line
 from coldvoxd.typist.settings import Rule
 
-_WIDTH = re.compile(r"^ {2,}\S")
+_CODES = "exit codes:"
+_EXAMPLES = "examples:"
+_CODE = re.compile(r"(coldvox|\[)|.* = ")
+"""Lines that must stay as they are."""
+_CODE_COLUMNS = 70
 
 
 def coldvoxctl() -> str:
     """The manual page of coldvoxctl, section 1."""
     parser = command_line()
     lines = [*_head("coldvoxctl", 1, "dictate with coldvoxd, and see what it is doing"), *_command_line(parser)]
-    return _page([*lines, *_see_also("coldvoxd(1)", "coldvoxd.toml(5)")])
+    return _page([*lines, *_see_also("coldvoxd(1)", "coldvox-type(1)", "coldvoxd.toml(5)", "type.toml(5)")])
 
 
 def coldvoxd() -> str:
@@ -115,13 +120,37 @@ def _command_line(parser: argparse.ArgumentParser) -> Iterator[str]:
     yield from (".SH SYNOPSIS", *_synopsis(parser))
     yield from (".SH DESCRIPTION", *_prose(parser.description or ""))
     options, commands = _sorted(parser)
+    status, notes, examples = _sections(parser.epilog or "")
     yield from (".SH OPTIONS", *options)
     if commands:
         yield ".SH COMMANDS"
     for command in commands:
         yield from _command(command)
-    if parser.epilog:
-        yield from (".SH NOTES", *_prose(parser.epilog))
+    for title, lines in (("EXIT STATUS", status), ("NOTES", notes), ("EXAMPLES", examples)):
+        if lines:
+            yield from (f".SH {title}", *lines)
+
+
+def _sections(epilog: str) -> tuple[list[str], list[str], list[str]]:
+    """The exit codes, the notes and the examples of the end of a help text, each as lines."""
+    status: list[Block] = []
+    notes: list[Block] = []
+    examples: list[Block] = []
+    section = notes
+    for block in blocks(epilog):
+        match block:
+            case Paragraph(text) if text.startswith(_CODES):
+                section = status
+                codes = re.findall(r"(\d+) (.*?)(?:, (?=\d+ )|$)", text.removeprefix(_CODES))
+                status += [Entry(code, meaning, 0) for code, meaning in codes]
+            case Paragraph(text) if text == _EXAMPLES:
+                section = examples
+            case Paragraph():
+                section = notes
+                notes.append(block)
+            case _:
+                section.append(block)
+    return list(_lines(status)), list(_lines(notes)), list(_lines(examples))
 
 
 def _command(parser: argparse.ArgumentParser) -> Iterator[str]:
@@ -146,11 +175,16 @@ def _sorted(parser: argparse.ArgumentParser) -> tuple[list[str], list[argparse.A
     """The options as a list of terms, and the commands below this parser."""
     options: list[str] = []
     commands: list[argparse.ArgumentParser] = []
-    for action in parser._actions:  # noqa: SLF001 - argparse has no other way to ask
-        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
-            commands += dict.fromkeys(action.choices.values())
-        elif action.help is not argparse.SUPPRESS and not isinstance(action, argparse._HelpAction):  # noqa: SLF001
-            options += [".TP", _term(action), _text(action.help or "")]
+    own = parser._action_groups[:2]  # noqa: SLF001 - argparse has no other way to ask; arguments and options
+    for group in parser._action_groups:  # noqa: SLF001
+        shown: list[str] = []
+        for action in group._group_actions:  # noqa: SLF001
+            if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+                commands += dict.fromkeys(action.choices.values())
+            elif action.help is not argparse.SUPPRESS and not isinstance(action, argparse._HelpAction):  # noqa: SLF001
+                shown += [".TP", _term(action), _text(action.help or "")]
+        heading = f"{(group.title or '').capitalize()}:"
+        options += shown if group in own or not shown else [".PP", _text(heading), ".RS 2", *shown, ".RE"]
     return options, commands
 
 
@@ -161,14 +195,31 @@ def _term(action: argparse.Action) -> str:
 
 
 def _prose(text: str) -> Iterator[str]:
-    """Paragraphs as paragraphs, indented lines unchanged."""
-    literal = False
-    for line in text.strip("\n").splitlines():
-        if bool(_WIDTH.match(line)) is not literal and line.strip():
-            literal = not literal
-            yield from ((".RS 4", ".nf") if literal else (".fi", ".RE"))
-        yield _text(line) if line.strip() else (".PP" if not literal else ".sp")
-    if literal:
+    return _lines(list(blocks(text)))
+
+
+def _lines(found: Sequence[Block]) -> Iterator[str]:
+    """Paragraphs as paragraphs, terms as terms, and commands and settings unchanged."""
+    is_literal = False
+    for number, block in enumerate(found):
+        is_code = isinstance(block, Entry) and not block.text and _CODE.match(block.term) is not None
+        if is_literal and not is_code and not isinstance(block, Break):
+            yield from (".fi", ".RE")
+            is_literal = False
+        match block:
+            case Paragraph(text):
+                yield from (() if number == 0 else (".PP",))
+                yield _text(text)
+            case Entry(term, text) if is_code:
+                yield from (() if is_literal else (".PP", ".RS 4", ".nf"))
+                is_literal = True
+                yield from map(_text, wrapped(f"  {term}", _CODE_COLUMNS).removeprefix("  ").splitlines())
+            case Entry(term, text):
+                name = f"\\fB{_escaped(term)}\\fR" if text or " " not in term else _text(term)
+                yield from (".TP", name, _text(text) or "\\&")
+            case Break():
+                yield from ((".sp",) if is_literal and number + 1 < len(found) else ())
+    if is_literal:
         yield from (".fi", ".RE")
 
 

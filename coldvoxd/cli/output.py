@@ -11,10 +11,12 @@ from typing import Any, TextIO
 
 from coldvoxd.cli.exit_codes import OutputClosed, OutputFault, error_name
 from coldvoxd.core.errors import ColdvoxError
-from coldvoxd.core.visible_text import is_unicode, is_visible, shortened, visible
+from coldvoxd.core.visible_text import ELLIPSIS, is_unicode, is_visible, shortened, visible
 
 DEFAULT_COLUMNS = 80
 """Width of a terminal that does not report it."""
+_ECHO_COLUMNS = 2
+"""Columns of the `^C` that a terminal echoes."""
 
 
 class Output:
@@ -95,16 +97,20 @@ class Output:
 
 
 class StatusLine:
-    """One line of stderr that is overwritten; only if stderr is a terminal."""
+    """One line of stderr that is overwritten; only if stderr is a terminal that can."""
 
     def __init__(self) -> None:
-        self.wanted = is_terminal(sys.stderr)
+        self.wanted = can_rewrite(sys.stderr)
         self._shown = ""
 
     def show(self, name: str, rest: str = "") -> None:
         """Show a name, shortened to the terminal's width, and the rest."""
-        width = terminal_width(sys.stderr)
-        text = shortened(visible(name), max(width - len(rest), 0)) + rest[:width]
+        width, printed, rest = (
+            terminal_width(sys.stderr),
+            as_printed(visible(name), sys.stderr),
+            as_printed(rest, sys.stderr),
+        )
+        text = shortened(printed, max(width - len(rest), 0), ellipsis_for(sys.stderr)) + rest[:width]
         if self.wanted and text != self._shown:
             self._shown = text
             print_remark(f"\r\033[K{text}", end="")
@@ -121,13 +127,29 @@ def is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and stream.isatty()
 
 
+def can_rewrite(stream: TextIO | None) -> bool:
+    """Return whether a stream is a terminal that understands the escape codes of `Output.rewrite`."""
+    return is_terminal(stream) and os.environ.get("TERM") != "dumb"
+
+
+def as_printed(text: str, stream: TextIO) -> str:
+    """Return a text with escapes for what the stream's encoding lacks."""
+    encoding = stream.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def ellipsis_for(stream: TextIO) -> str:
+    """Return an ellipsis that the stream's encoding has."""
+    return ELLIPSIS if as_printed(ELLIPSIS, stream) == ELLIPSIS else "..."
+
+
 def terminal_width(stream: TextIO) -> int:
-    """Return the number of columns that a line on a terminal can take without wrapping."""
+    """Return the number of columns that a line on a terminal can take without wrapping, also if Ctrl-C is echoed behind it."""
     try:
         columns = os.get_terminal_size(stream.fileno()).columns
     except OSError:
         columns = 0
-    return (columns or DEFAULT_COLUMNS) - 1
+    return max((columns or DEFAULT_COLUMNS) - 1 - _ECHO_COLUMNS, 0)
 
 
 def _shown(text: str, stream: TextIO | None, keep: str = "") -> str:

@@ -32,7 +32,7 @@ class Pipe:
         try:
             piece = self._next(count)
         except OSError as error:
-            raise FileFault(f"{self._name} can't be read: {error.strerror or error}") from error
+            raise FileFault(f"{self._name} cannot be read: {error.strerror or error}") from error
         self.received += len(piece)
         return piece
 

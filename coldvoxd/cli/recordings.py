@@ -36,10 +36,16 @@ def complaint(file: str, text: str) -> str:
     The name replaces "The file", and a command to convert the recording is complete.
     """
     subject, rest = text[: len(_SUBJECT)], text[len(_SUBJECT) :]
-    named = f"{shown(file)}{rest}" if subject.lower() == _SUBJECT else f"{shown(file)}: {text}"
-    if CONVERT_COMMAND in named and not library.is_installed():
-        named = f"{clause(named)}, or have coldvoxctl read it: {library.INSTALL}."
-    return named if file == STANDARD_INPUT else named.replace(CONVERT_COMMAND, _conversion(file))
+    return with_command(file, f"{shown(file)}{rest}" if subject.lower() == _SUBJECT else f"{shown(file)}: {text}")
+
+
+def with_command(file: str, text: str) -> str:
+    """A message with the complete command to convert the recording, if it has one."""
+    if CONVERT_COMMAND not in text:
+        return text
+    if not library.is_installed():
+        text = f"{clause(text)}, or install PyAV, with which coldvoxctl reads it: `{library.install_command()}`."
+    return text if file == STANDARD_INPUT else text.replace(CONVERT_COMMAND, _conversion(file))
 
 
 def _conversion(file: str) -> str:
@@ -122,7 +128,7 @@ def _open(name: str) -> int:
             raise FileFault(
                 f"{name} is a socket: give the name of a file, or pipe a recording into `coldvoxctl transcribe -`"
             ) from error
-        raise FileFault(f"{name} can't be read: {error.strerror or error}") from error
+        raise FileFault(f"{name} cannot be read: {error.strerror or error}") from error
     except ValueError as error:
         raise FileFault(f"there is no file {name!r}: a name cannot have a NUL character") from error
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from coldvoxd.cli.exit_codes import Exit, error_name
 from coldvoxd.cli.folders import Listed
 from coldvoxd.cli.output import Output, StatusLine, json_line
-from coldvoxd.cli.recordings import complaint, shown
-from coldvoxd.cli.transcript_files import OutputExists, write
+from coldvoxd.cli.recordings import complaint, shown, with_command
+from coldvoxd.cli.transcript_files import NameTooLong, OutputExists, write
 from coldvoxd.core.errors import ColdvoxError, FileFault
 from coldvoxd.core.file_values import FileTranscript
 from coldvoxd.core.values import Word
@@ -28,6 +28,8 @@ class Form:
     is_single: bool
     """Whether there is only one recording, whose text needs no name."""
     force: bool
+    folder: str | None = None
+    """The folder for the files, whose finished ones are kept; None if there is no folder."""
 
     @property
     def needs_words(self) -> bool:
@@ -42,18 +44,19 @@ class Results:
         self._output = output
         self.form = form
         self.verdict = Exit.DONE
+        self._kept = 0
 
     def done(self, recording: Listed, target: Path | None, transcript: FileTranscript, track: "Track | None") -> None:
         """Write a transcript, or report that a file with its name has appeared meanwhile. Raises OutputFault."""
         fields = _fields(recording.name, transcript, track)
         for warning in transcript.warnings:
-            self._output.warning(f"{shown(recording.name)}: {warning}")
+            self._output.warning(f"{shown(recording.name)}: {with_command(recording.name, warning)}")
         if target is None:
             self._output.result(fields, self._text(recording.name, transcript))
             return
         try:
             write(target, self._content(transcript, fields), force=self.form.force)
-        except OutputExists as error:
+        except (OutputExists, NameTooLong) as error:
             self.failed(recording, error)
             return
         self._output.note(f"{shown(recording.name)}: written to {target}")
@@ -66,7 +69,11 @@ class Results:
         FileFault is an error of this process, which has the name; the daemon knows no name, and says "The file".
         """
         self.verdict = Exit.FAILED
-        message = str(error) if isinstance(error, FileFault) else complaint(recording.name, str(error))
+        message = (
+            with_command(recording.name, str(error))
+            if isinstance(error, FileFault)
+            else complaint(recording.name, str(error))
+        )
         if self._output.as_json:
             self._output.result({"file": recording.name, "error": error_name(error), "message": message})
         else:
@@ -78,20 +85,35 @@ class Results:
             {"file": recording.name, "skipped": "not a recording"}, f"{recording.name}: skipped, it is not a recording"
         )
 
+    def kept(self, recording: Listed, target: Path) -> None:
+        """Count a recording whose transcript is in the folder already."""
+        self._kept += 1
+        if self._output.as_json:
+            self._output.remark({"file": recording.name, "skipped": "exists", "output": str(target)}, "")
+
+    def finish(self) -> Exit:
+        """Report how many recordings were left out because they have transcripts; return the exit code."""
+        if self._kept:
+            subject = "1 recording was" if self._kept == 1 else f"{self._kept} recordings were"
+            self._output.warning(
+                f"{subject} not transcribed, because the text is in {self.form.folder} already: add --force to replace it."
+            )
+        return self.verdict
+
     def _text(self, name: str, transcript: FileTranscript) -> str:
         match self.form.name:
             case "srt":
-                return subtitles.srt(transcript.words).removesuffix("\n")
+                return subtitles.srt(transcript.words, transcript.duration_s).removesuffix("\n")
             case "vtt":
-                return subtitles.vtt(transcript.words).removesuffix("\n")
+                return subtitles.vtt(transcript.words, transcript.duration_s).removesuffix("\n")
         return transcript.text if self.form.is_single else f"{self._output.name(name)}: {transcript.text}"
 
     def _content(self, transcript: FileTranscript, fields: Mapping[str, Any]) -> str:
         match self.form.name:
             case "srt":
-                return subtitles.srt(transcript.words)
+                return subtitles.srt(transcript.words, transcript.duration_s)
             case "vtt":
-                return subtitles.vtt(transcript.words)
+                return subtitles.vtt(transcript.words, transcript.duration_s)
             case "json":
                 return f"{json_line(fields)}\n"
         return f"{transcript.text}\n"

@@ -13,10 +13,11 @@ from coldvoxd.cli.key_presses import FAILED, start_after_last, toggle_after_last
 from coldvoxd.cli.metrics import metrics_for_people
 from coldvoxd.cli.output import Output
 from coldvoxd.cli.session_options import check_not_bound, retry_options, session_options
-from coldvoxd.cli.wordless import GAPS, NO_WORDS_IN_LAST, Reason, deaf, stopped
-from coldvoxd.core.errors import ColdvoxError, NotActive, shown
+from coldvoxd.cli.wordless import NO_WORDS_IN_LAST, Ending, deaf, stopped
+from coldvoxd.core.errors import ColdvoxError, NotActive, SettingsError, shown
 from coldvoxd.core.fallback import PARAKEET
-from coldvoxd.core.problems import LANGUAGE_IGNORED, WRONG_ON_CPU, Problem
+from coldvoxd.core.languages import AUTO, ignored
+from coldvoxd.core.problems import WRONG_ON_CPU, Problem
 from coldvoxd.core.sound_sources import DEFAULT
 
 
@@ -43,8 +44,7 @@ async def _carry_out(arguments: Namespace, output: Output, daemon: DaemonClient)
             session = await (start_after_last(daemon, options) if arguments.from_key else daemon.start(options))
             await _heard_or_warned({"session": session}, f"listening, session {session}", output, daemon)
         case "stop":
-            ended = await stopped(daemon)
-            _transcript(ended.transcript, ended.reason, output, has_gaps=ended.has_gaps)
+            _transcript(*await stopped(daemon), output)
         case "toggle":
             options = session_options(arguments)
             active = await (toggle_after_last(daemon, options) if arguments.from_key else daemon.toggle(options))
@@ -54,7 +54,7 @@ async def _carry_out(arguments: Namespace, output: Output, daemon: DaemonClient)
             output.result({"cancelled": True}, "cancelled")
         case "retry":
             transcript = await daemon.retry_last(retry_options(arguments))
-            _transcript(transcript, None if transcript else NO_WORDS_IN_LAST, output)
+            _transcript(transcript, Ending(None if transcript else NO_WORDS_IN_LAST, has_gaps=False), output)
         case "metrics":
             found = await daemon.metrics()
             rows = metrics_for_people(found, ascii_only="utf" not in (sys.stdout.encoding or "").lower())
@@ -92,14 +92,11 @@ async def _reload(daemon: DaemonClient, output: Output) -> None:
         output.warning(LANGUAGE_IGNORED)
 
 
-def _transcript(transcript: str, reason: Reason | None, output: Output, *, has_gaps: bool = False) -> None:
+def _transcript(transcript: str, ending: Ending, output: Output) -> None:
     """Print the text, or the reason on stderr if there is none, because scripts read stdout."""
-    lost = {"audio_lost": True} if has_gaps else {}
-    output.result({"transcript": transcript} | (reason.fields if reason else {}) | lost, transcript or None)
-    if has_gaps:
-        output.warning(GAPS)
-    if reason is not None:
-        output.warning(reason.sentence)
+    output.result({"transcript": transcript} | ending.fields, transcript or None)
+    for warning in ending.warnings:
+        output.warning(warning)
 
 
 async def _heard_or_warned(fields: dict[str, Any], text: str, output: Output, daemon: DaemonClient) -> None:
@@ -153,7 +150,7 @@ def _for_people(status: dict[str, Any], output: Output) -> str:
         ("", status["Problem"]),
         ("health", f"degraded: {problems}" if problems else "good"),
         ("", WRONG_ON_CPU if Problem.CPU_WRONG_OUTPUT in found else ""),
-        ("", LANGUAGE_IGNORED if Problem.LANGUAGE in found else ""),
+        ("", _ignored_language(status) if Problem.LANGUAGE in found else ""),
         ("progress", f"{progress:.0%}" if progress >= 0 else ""),
         ("last error", status["LastError"]),
         ("restart for", ", ".join(status.get("AwaitingRestart", ()))),
@@ -166,6 +163,17 @@ def _other_engine(status: dict[str, Any]) -> str:
     """Return the fallback engine that recognizes; empty for Parakeet, and for daemons of earlier versions."""
     engine = str(status.get("Engine", ""))
     return f"{engine}, the fallback" if engine not in {"", PARAKEET} else ""
+
+
+def _ignored_language(status: dict[str, Any]) -> str:
+    """The sentence, with the language of the settings, which the daemon does not publish, if the file has one."""
+    from coldvoxd import settings_file
+
+    try:
+        setting = settings_file.load().dictation.language
+    except SettingsError:
+        setting = AUTO
+    return ignored(status["Model"], "" if setting in {AUTO, *status.get("Languages", ())} else setting)
 
 
 def _provider(status: dict[str, Any]) -> str:

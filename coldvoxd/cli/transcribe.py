@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from coldvoxd.bus.client import DaemonClient, Event
+from coldvoxd.bus.client import DaemonClient
+from coldvoxd.bus.client_events import Event
 from coldvoxd.cli.exit_codes import Exit, OutputFault, UsageFault
 from coldvoxd.cli.folders import Listed, listed
 from coldvoxd.cli.output import Output
 from coldvoxd.cli.recordings import shown
 from coldvoxd.cli.results import Form, Progress, Results
-from coldvoxd.cli.transcript_files import OutputExists, check, format_of, targets
+from coldvoxd.cli.transcript_files import NameTooLong, OutputExists, check, format_of, is_folder, protected, targets
 from coldvoxd.core.channels import Channel
 from coldvoxd.core.errors import (
     AlreadyActive,
@@ -51,14 +52,18 @@ class Task:
 
     def ready(self) -> Iterator[tuple[Listed, Path | None]]:
         """Yield the recordings that can be transcribed; report the others in their place."""
+        form, inputs = self.results.form, protected(recording for recording, _ in self.recordings)
         for recording, target in self.recordings:
             try:
                 if recording.fault is not None:
                     raise recording.fault
                 if target is not None:
-                    check(target, force=self.results.form.force)
-            except (FileFault, OutputExists, OutputFault) as error:
-                self.results.failed(recording, error)
+                    check(target, force=form.force, inputs=inputs)
+            except (FileFault, OutputExists, NameTooLong, OutputFault) as error:
+                if isinstance(error, OutputExists) and form.folder is not None and target is not None:
+                    self.results.kept(recording, target)
+                else:
+                    self.results.failed(recording, error)
                 continue
             yield recording, target
 
@@ -71,7 +76,8 @@ def transcribe(arguments: Namespace, output: Output) -> Exit:
     places = targets(recordings, arguments.output, form)
     output.require_stdout()
     is_single = len(recordings) == 1 and recordings[0].inside is None
-    results = Results(output, Form(form, is_single, arguments.force))
+    folder = arguments.output if arguments.output and is_folder(arguments.output) else None
+    results = Results(output, Form(form, is_single, arguments.force, folder))
     task = Task(
         tuple(zip(recordings, places, strict=True)), Channel(arguments.channel), arguments.language or "", results
     )
@@ -79,7 +85,7 @@ def transcribe(arguments: Namespace, output: Output) -> Exit:
         from coldvoxd.cli.local_transcription import transcribe_locally
 
         transcribe_locally(arguments, task, output)
-        return results.verdict
+        return results.finish()
     if arguments.model or arguments.precision:
         raise UsageFault("--model and --precision require --local; the daemon's are in its settings.")
     return asyncio.run(_through_the_daemon(task, output))
@@ -104,7 +110,7 @@ async def _through_the_daemon(task: Task, output: Output) -> Exit:
             except Stopped:
                 progress.clear()
                 return Exit.INTERRUPTED
-    return task.results.verdict
+    return task.results.finish()
 
 
 class _Jobs:

@@ -1,7 +1,7 @@
-"""The reason why a session returned no text, for the person who spoke."""
+"""What a session lost, and the reason why it returned no text, for the person who spoke."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,75 +69,82 @@ def reason_for(
     return Reason(NO_SPEECH, _NO_SPEECH_OR_PRIVATE if may_be_private else _NO_SPEECH)
 
 
-class WordlessSessions:
-    """Determines the reason after a session has ended without text. Event loop only."""
-
-    def __init__(self, daemon: DaemonClient) -> None:
-        self._daemon = daemon
-        self._counted: asyncio.Future[int | None] | None = None
-
-    def begin(self) -> None:
-        """Record the metrics at the start of a session. The daemon is asked before any later call of this client."""
-        if self._counted is not None:
-            self._counted.cancel()
-        self._counted = asyncio.ensure_future(self._count())
-
-    async def reason(self, *, may_be_private: bool = False) -> Reason:
-        """Why the session that has just ended returned no text."""
-        try:
-            async with asyncio.timeout(LIMIT_S):
-                before = await self._counted if self._counted is not None else None
-                after = await self._daemon.counter(WITHOUT_WORDS)
-                problems = (await self._daemon.status()).get("Problems", ())
-                microphone_problem = (await self._daemon.microphone())["Problem"]
-        except ColdvoxError as error:
-            return Reason(UNKNOWN, f"No words were recognized. The reason is unknown: {error}")
-        except TimeoutError:
-            return Reason(UNKNOWN, f"No words were recognized. coldvoxd did not give the reason within {LIMIT_S:g} s.")
-        spoken = None if before is None or after is None else after > before
-        return reason_for(problems, microphone_problem, spoken=spoken, may_be_private=may_be_private)
-
-    async def _count(self) -> int | None:
-        try:
-            return await self._daemon.counter(WITHOUT_WORDS)
-        except ColdvoxError:  # the error of the session's own call counts
-            return None
-
-
 @dataclass(frozen=True, slots=True)
-class StoppedSession:
-    """A session that was stopped."""
+class Ending:
+    """What a person has to know about a session that has ended."""
 
-    transcript: str
     reason: Reason | None
     """Why there is no text; None if there is."""
     has_gaps: bool
     """Whether audio was lost in it."""
 
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The additional keys of --json output."""
+        return (self.reason.fields if self.reason else {}) | ({"audio_lost": True} if self.has_gaps else {})
 
-async def stopped(daemon: DaemonClient) -> StoppedSession:
-    """Stop the session. Raises ColdvoxError."""
-    sessions = WordlessSessions(daemon)
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The sentences for stderr."""
+        return ((GAPS,) if self.has_gaps else ()) + ((self.reason.sentence,) if self.reason else ())
+
+
+class SessionEndings:
+    """Determines after the end of a session what was lost in it, and why it has no text. Event loop only."""
+
+    def __init__(self, daemon: DaemonClient) -> None:
+        self._daemon = daemon
+        self._counted: asyncio.Future[Mapping[str, int]] | None = None
+
+    def begin(self) -> None:
+        """Record the metrics at the start of a session. The daemon is asked before any later call of this client."""
+        if self._counted is not None:
+            self._counted.cancel()
+        self._counted = asyncio.ensure_future(self._counts())
+
+    async def ending(self, transcript: str, *, may_be_private: bool = False) -> Ending:
+        """What is to be reported about the session that has just ended with this text."""
+        try:
+            async with asyncio.timeout(LIMIT_S):
+                before = await self._counted if self._counted is not None else {}
+                after = await self._counts()
+                has_gaps = bool(_grew(WITH_GAPS, before, after))
+                if transcript:
+                    return Ending(None, has_gaps)
+                problems = (await self._daemon.status()).get("Problems", ())
+                microphone_problem = (await self._daemon.microphone())["Problem"]
+        except ColdvoxError as error:
+            return _unknown(transcript, f"The reason is unknown: {error}")
+        except TimeoutError:
+            return _unknown(transcript, f"coldvoxd did not give the reason within {LIMIT_S:g} s.")
+        spoken = _grew(WITHOUT_WORDS, before, after)
+        return Ending(reason_for(problems, microphone_problem, spoken=spoken, may_be_private=may_be_private), has_gaps)
+
+    async def _counts(self) -> Mapping[str, int]:
+        """The counters; empty if they are unknown: the error of the session's own call counts."""
+        try:
+            async with asyncio.timeout(LIMIT_S):
+                return await self._daemon.counters((WITHOUT_WORDS, WITH_GAPS))
+        except (ColdvoxError, TimeoutError):
+            return {}
+
+
+def _grew(name: str, before: Mapping[str, int], after: Mapping[str, int]) -> bool | None:
+    """Whether the daemon counted the session; None if that is unknown."""
+    return after[name] > before[name] if name in before and name in after else None
+
+
+def _unknown(transcript: str, why: str) -> Ending:
+    return Ending(None if transcript else Reason(UNKNOWN, f"No words were recognized. {why}"), has_gaps=False)
+
+
+async def stopped(daemon: DaemonClient) -> tuple[str, Ending]:
+    """Stop the session; return its text and what else is to be reported. Raises ColdvoxError."""
+    sessions = SessionEndings(daemon)
     sessions.begin()
-    counting = asyncio.ensure_future(_count_gaps(daemon))
     await asyncio.sleep(0)  # so that the daemon is asked for its counts before the session ends
-    try:
-        transcript = await daemon.stop()
-        before = await counting
-    finally:
-        counting.cancel()
-    after = await _count_gaps(daemon)
-    has_gaps = before is not None and after is not None and after > before
-    return StoppedSession(transcript, None if transcript else await sessions.reason(), has_gaps)
-
-
-async def _count_gaps(daemon: DaemonClient) -> int | None:
-    """The number of sessions with lost audio; None if it is unknown: the error of the session's own call counts."""
-    try:
-        async with asyncio.timeout(LIMIT_S):
-            return await daemon.counter(WITH_GAPS)
-    except (ColdvoxError, TimeoutError):
-        return None
+    transcript = await daemon.stop()
+    return transcript, await sessions.ending(transcript)
 
 
 async def deaf(daemon: DaemonClient) -> Reason | None:

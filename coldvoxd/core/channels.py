@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from coldvoxd.core.toml_spelling import toml_spelling
+
 MOST = 32
 """Maximum number of channels; PortAudio's ALSA devices and the supported recordings have no more."""
 THE_MIX = 0
@@ -50,7 +52,9 @@ def parse(value: object) -> Channel:
         return Channel(text)
     if text.isascii() and text.isdecimal() and 1 <= int(text) <= MOST:
         return Channel(str(int(text)))
-    raise ValueError(f"must be auto, mix, left, right or a channel's number from 1 to {MOST}, not {value!r}")
+    raise ValueError(
+        f"must be auto, mix, left, right or a channel's number from 1 to {MOST}, not {toml_spelling(value)}"
+    )
 
 
 def canonical(value: object) -> str:

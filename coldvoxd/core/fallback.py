@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from coldvoxd.core.errors import shown
+from coldvoxd.core.toml_spelling import toml_spelling
 
 if TYPE_CHECKING:  # it imports numpy, and the command line must start fast
     from coldvoxd.core.ports.adapters import Recognizer
@@ -28,7 +28,7 @@ class Fallback(StrEnum):
 def parse_path(value: object) -> str:
     """Return a path from a value in the settings; empty for none. Raises ValueError, which completes a sentence."""
     if not isinstance(value, str):
-        raise ValueError(f"must be a path in quotes, not {shown(repr(value))}")  # noqa: TRY004 - one kind for all
+        raise ValueError(f"must be a path in quotes, not {toml_spelling(value)}")  # noqa: TRY004 - one kind for all
     return value.strip()
 
 

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from coldvoxd.core.errors import NotSupported, shown
+from coldvoxd.core.toml_spelling import toml_spelling
 
 if TYPE_CHECKING:  # it imports numpy, and the command line must start fast
     from coldvoxd.core.values import EngineStatus
@@ -57,10 +58,10 @@ def parse_setting(value: object) -> str:
     """Return `auto` or a code, from a value in the settings. Raises ValueError, which completes a sentence."""
     code = canonical(value) if isinstance(value, str) else ""
     if isinstance(value, str) and not value.strip():
-        return AUTO
+        raise ValueError(f"is empty; leave it out for the default, `{AUTO}`")
     if code != AUTO and not is_code(code):
         raise ValueError(
-            f"must be `{AUTO}` or a language's code of two letters, such as `de`, not {shown(repr(value))}"
+            f"must be `{AUTO}` or a language's code of two letters, such as `de`, not {toml_spelling(value)}"
         )
     return code
 
@@ -82,14 +83,25 @@ def unsupported(code: str, model: str, languages: Sequence[str]) -> str:
         return f"The model {model} does not recognize {wanted}. Possible are: {AUTO}, {', '.join(languages)}."
     if not is_code(code):
         return f"There is no {wanted.removeprefix('the ')}: name one by its code of two letters, such as `de`, or `{AUTO}`."
-    other = (
-        f"{MULTILINGUAL_MODEL} recognizes {', '.join(EUROPEAN)}: `coldvoxctl model pull {MULTILINGUAL_MODEL} --use`."
-    )
     if languages:
-        return f"The model {model} recognizes '{languages[0]}' only, and not {wanted}: omit the language. {other}"
+        text = f"The model {model} recognizes '{languages[0]}' only, and not {wanted}: omit the language."
+    else:
+        text = f"The vocabulary of the model {model} has no languages to select, such as {wanted}: omit the language."
+    return f"{text} {_other_model()}" if code in EUROPEAN else text
+
+
+def ignored(model: str, setting: str = "") -> str:
+    """Return the message for a language of the settings that the loaded model lacks; `setting` is empty if it is unknown."""
+    named = f"the language '{shown(setting)}' of" if setting else "the language in"
+    other = f" Or use another model. {_other_model()}" if setting in {"", *EUROPEAN} else ""
     return (
-        f"The vocabulary of the model {model} has no languages to select, such as {wanted}: omit the language. {other}"
+        f"The model {model} does not recognize {named} the settings, and recognizes as with `{AUTO}`: change the setting "
+        f"with `coldvoxctl config set dictation.language {AUTO}`.{other}"
     )
+
+
+def _other_model() -> str:
+    return f"{MULTILINGUAL_MODEL} recognizes {', '.join(EUROPEAN)}: `coldvoxctl model pull {MULTILINGUAL_MODEL} --use`."
 
 
 def in_force(requested: str, setting: str, engine: "EngineStatus") -> str:

@@ -63,12 +63,6 @@ WRONG_ON_CPU = (
 )
 """What CPU_WRONG_OUTPUT means, and its remedy."""
 
-LANGUAGE_IGNORED = (
-    "The model does not recognize the language in the settings, and recognizes as with `auto`. "
-    "`coldvoxctl config set dictation.language auto`, or another model, such as parakeet-tdt-0.6b-v3."
-)
-"""What LANGUAGE means, and its remedy."""
-
 _RANKS = {problem: rank for rank, problem in enumerate(Problem)}
 
 

@@ -78,7 +78,7 @@ class ModelSettings:
     language_means: str = field(
         default=languages.LanguageMeans.BOTH, metadata={"choices": tuple(languages.LanguageMeans)}
     )
-    """How a selected `language` is imposed on a multilingual model. `token`: the model's decoder reads the token of the language before each utterance; whether that helps depends on how the model was trained, and was not tried with the published weights. `script`: words in letters of another alphabet (Latin, Cyrillic or Greek) are excluded, so `ru` never gives Latin letters and `en` never Cyrillic ones; it does not tell languages of one alphabet apart. `both`: both."""
+    """How a selected `language` is imposed on a multilingual model. `token`: the model's decoder reads the token of the language before each utterance; whether that helps depends on how the model was trained, and was not tried with the published weights. `script`: words in letters of another alphabet (Latin, Cyrillic or Greek) are excluded, so `ru` never gives Latin letters and `en` never Cyrillic ones; it does not tell languages of one alphabet apart. `both`: the token and the script."""
     fetch: bool = True
     """If the model is missing and is a published one, download it with the unit coldvoxd-model.service (the daemon itself has no network access). If false, nothing is downloaded until you run `coldvoxctl model pull`."""
     fallback: str = field(default=Fallback.OFF, metadata={"choices": tuple(Fallback)})

@@ -4,6 +4,7 @@ import unicodedata
 
 _HIDDEN = frozenset("\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Line and paragraph separators, and the characters that reorder the text around them."""
+ELLIPSIS = "…"
 _BYTES = range(0xDC80, 0xDD00)
 """The surrogates with which Python represents undecodable bytes: PEP 383."""
 
@@ -30,14 +31,14 @@ def columns(text: str) -> int:
     return sum(_width(character) for character in text)
 
 
-def shortened(text: str, width: int) -> str:
+def shortened(text: str, width: int, ellipsis: str = ELLIPSIS) -> str:
     """The end of a visible text that fits into `width` columns, after an ellipsis if something is left out."""
     if columns(text) <= width:
         return text
-    begin, left = len(text), width - 1
+    begin, left = len(text), width - columns(ellipsis)
     while begin > 0 and (left := left - _width(text[begin - 1])) >= 0:
         begin -= 1
-    return f"…{text[begin:]}" if width > 0 else ""
+    return f"{ellipsis}{text[begin:]}" if width >= columns(ellipsis) else ""
 
 
 def _width(character: str) -> int:

@@ -4,6 +4,7 @@ The limits follow common guidelines for subtitles, such as those of the BBC and 
 7 s, and lines that end where a sentence or a clause does.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -44,28 +45,29 @@ class _Timed:
     """Whether it continues the text before it without a space, as a part of a long word."""
 
 
-def cues(words: Iterable[Word]) -> list[Cue]:
+def cues(words: Iterable[Word], end_s: float = math.inf) -> list[Cue]:
     """Return the cues of a recording, in order and not overlapping; every character of the words is in one of them.
 
-    Times of words are in seconds. A cue ends at a pause, at the end of a sentence, or where a limit requires it.
+    Times of words are in seconds. No cue ends after `end_s`, the end of the recording. A cue ends at a pause, at the end of a sentence, or where a limit requires it.
     """
     groups = list(_groups(list(_timed(words))))
-    return _spread([Cue(group[0].start_ms, group[-1].end_ms, _lines(group) or ()) for group in groups])
+    return _spread([Cue(group[0].start_ms, group[-1].end_ms, _lines(group) or ()) for group in groups], end_s * 1000)
 
 
-def srt(words: Iterable[Word]) -> str:
+def srt(words: Iterable[Word], end_s: float = math.inf) -> str:
     """Return the subtitles in SubRip's format."""
     blocks = (
         f"{number}\n{_time(cue.start_ms, ',')} --> {_time(cue.end_ms, ',')}\n{_body(cue)}\n"
-        for number, cue in enumerate(cues(words), start=1)
+        for number, cue in enumerate(cues(words, end_s), start=1)
     )
     return "\n".join(blocks)
 
 
-def vtt(words: Iterable[Word]) -> str:
+def vtt(words: Iterable[Word], end_s: float = math.inf) -> str:
     """Return the subtitles in WebVTT's format: W3C, WebVTT: The Web Video Text Tracks Format."""
     blocks = (
-        f"{_time(cue.start_ms, '.')} --> {_time(cue.end_ms, '.')}\n{_escaped(_body(cue))}\n" for cue in cues(words)
+        f"{_time(cue.start_ms, '.')} --> {_time(cue.end_ms, '.')}\n{_escaped(_body(cue))}\n"
+        for cue in cues(words, end_s)
     )
     return "\n".join(["WEBVTT\n", *blocks])
 
@@ -141,16 +143,15 @@ def _lines(words: Sequence[_Timed]) -> tuple[str, ...] | None:
     return min(options)[2:] if options else None
 
 
-def _spread(found: Sequence[Cue]) -> list[Cue]:
-    """Return the cues with durations within the limits, in order and without overlap."""
+def _spread(found: Sequence[Cue], end_ms: float) -> list[Cue]:
+    """Return the cues with durations within the limits, in order and without overlap, before the end of the recording."""
     starts: list[int] = []
     for cue in found:
         starts.append(max(cue.start_ms, starts[-1] + 1 if starts else 0))
-    limits = (
-        [min(start + MOST_MS, following) for start, following in pairwise([*starts, starts[-1] + MOST_MS])]
-        if starts
-        else []
-    )
+    if not starts:
+        return []
+    last_ms = int(min(starts[-1] + MOST_MS, end_ms if end_ms > starts[-1] + 1 else math.inf))
+    limits = [min(start + MOST_MS, following) for start, following in pairwise([*starts, last_ms])]
     placed: list[Cue] = []
     for cue, start, limit in zip(found, starts, limits, strict=True):
         end = max(start + 1, min(max(cue.end_ms, start + LEAST_MS), limit))

@@ -5,7 +5,8 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from coldvoxd.bus.client import DaemonClient, Event
+from coldvoxd.bus.client import DaemonClient
+from coldvoxd.bus.client_events import Event
 from coldvoxd.core.errors import ColdvoxError
 
 log = logging.getLogger(__name__)

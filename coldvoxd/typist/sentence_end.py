@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from coldvoxd.bus.client import Event
+from coldvoxd.bus.client_events import Event
 from coldvoxd.core.values import StopReason
 from coldvoxd.typist.dictated import Dictated
 

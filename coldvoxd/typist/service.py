@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from coldvoxd.bus.client import DaemonClient, Event
+from coldvoxd.bus.client import DaemonClient
+from coldvoxd.bus.client_events import Event
 from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.peers.notifications import notification
 from coldvoxd.core.errors import ColdvoxError

@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from coldvoxd.core.errors import shown
 from coldvoxd.core.text_formats import NotToml, toml_tables
+from coldvoxd.core.toml_spelling import toml_spelling
 from coldvoxd.typist.chord_names import canonical
 from coldvoxd.typist.errors import TypeSettingsError
 from coldvoxd.userdirs.text_files import read_text, why_unread
@@ -133,20 +133,20 @@ def _value(key: str, value: Any, where: str) -> Any:
     if key == "delay_ms":
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 1000:
             raise TypeSettingsError(
-                f"{where}: `delay_ms` must be a whole number from 0 to 1000, not {shown(repr(value))}."
+                f"{where}: `delay_ms` must be a whole number from 0 to 1000, not {toml_spelling(value)}."
             )
         return value
     if not isinstance(value, str) or not value:
-        raise TypeSettingsError(f"{where}: `{key}` must be a word in quotes, not {shown(repr(value))}.")
+        raise TypeSettingsError(f"{where}: `{key}` must be a word in quotes, not {toml_spelling(value)}.")
     if key == "chord":
         try:
             return canonical(value)
         except ValueError as error:
-            raise TypeSettingsError(f"{where}: `chord` is {shown(repr(value))}, which {error}.") from None
+            raise TypeSettingsError(f"{where}: `chord` is {toml_spelling(value)}, which {error}.") from None
     choices: Mapping[str, type[StrEnum]] = {"method": Method, "selection": Selection}
     try:
         return choices[key](value)
     except ValueError:
         raise TypeSettingsError(
-            f"{where}: `{key}` must be one of {', '.join(choices[key])}, not {shown(repr(value))}."
+            f"{where}: `{key}` must be one of {', '.join(choices[key])}, not {toml_spelling(value)}."
         ) from None

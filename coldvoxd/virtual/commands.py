@@ -65,7 +65,7 @@ def _bound(path: Path) -> socket.socket:
     except OSError as error:
         listener.close()
         raise CaptureFault(
-            f"the virtual microphone can't listen on {path} ({error}): is another daemon using it, does its directory "
+            f"the virtual microphone cannot listen on {path} ({error}): is another daemon using it, does its directory "
             "exist, is the path shorter than 108 bytes?"
         ) from error
     return listener

@@ -38,7 +38,7 @@ def speech(file: Path) -> npt.NDArray[np.int16]:
     try:
         samples, rate = soundfile.read(file, dtype="int16", always_2d=True)
     except (OSError, RuntimeError) as error:
-        raise ValueError(f"{file} can't be played: {error}") from error
+        raise ValueError(f"{file} cannot be played: {error}") from error
     if rate == SAMPLE_RATE and samples.shape[1] == 1:
         return np.ascontiguousarray(samples[:, 0])
     mono: npt.NDArray[np.float32] = soxr.resample(samples.mean(axis=1, dtype=np.float32), rate, SAMPLE_RATE)

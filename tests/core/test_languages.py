@@ -6,7 +6,18 @@ from dataclasses import replace
 import pytest
 
 from coldvoxd.core.errors import NotSupported
-from coldvoxd.core.languages import AUTO, EUROPEAN, canonical, check, in_force, is_foreign, is_ignored, parse_setting
+from coldvoxd.core.languages import (
+    AUTO,
+    EUROPEAN,
+    MULTILINGUAL_MODEL,
+    canonical,
+    check,
+    ignored,
+    in_force,
+    is_foreign,
+    is_ignored,
+    parse_setting,
+)
 from coldvoxd.core.values import EngineStatus
 
 LOADING = EngineStatus(loading=True)
@@ -31,8 +42,18 @@ def test_a_tag_of_another_form_is_its_language(text: str, code: str) -> None:
     assert canonical(text) == parse_setting(text) == code
 
 
-def test_an_empty_setting_is_auto() -> None:
-    assert parse_setting("") == parse_setting(" ") == AUTO
+@pytest.mark.parametrize("value", ["", " "])
+def test_an_empty_setting_is_refused_as_on_the_command_line(value: str) -> None:
+    with pytest.raises(ValueError, match="is empty; leave it out for the default, `auto`"):
+        parse_setting(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "spelled"), [(True, "true"), (["de"], '["de"]'), ({"a": 1.5}, '{"a": 1.5}'), ("x", "'x'")]
+)
+def test_a_message_spells_values_as_the_file_does(value: object, spelled: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"`de`, not {spelled}")):
+        parse_setting(value)
 
 
 @pytest.mark.parametrize("value", ["german", "d", "d3", "-de", 5, True, None])
@@ -78,6 +99,18 @@ def test_while_no_model_is_loaded_every_code_is_possible() -> None:
 def test_the_error_says_what_is_possible(code: str, engine: EngineStatus, message: str) -> None:
     with pytest.raises(NotSupported, match=re.escape(message)):
         check(code, engine)
+
+
+@pytest.mark.parametrize("engine", [V2, UNKNOWN])
+def test_a_model_that_lacks_the_language_too_is_not_recommended(engine: EngineStatus) -> None:
+    with pytest.raises(NotSupported, match="the language 'xx'") as raised:
+        check("xx", engine)
+    assert MULTILINGUAL_MODEL not in str(raised.value)
+    assert MULTILINGUAL_MODEL not in ignored(engine.model, "xx")
+    assert f"model pull {MULTILINGUAL_MODEL} --use" in ignored(engine.model, "de")
+    assert f"The model {engine.model} does not recognize the language 'de' of the settings" in ignored(
+        engine.model, "de"
+    )
 
 
 def test_a_long_name_is_shortened_in_the_message() -> None:

@@ -76,7 +76,7 @@ def test_a_channel_is_a_number_with_or_without_quotes(tmp_path: Path, value: str
             r"line 2: `channel` must be auto, mix, left, right or a channel's number from 1 to 32, not 'middle'\.",
         ),
         ("[microphone]\nchannel = 0\n", r"line 2: `channel` must be auto, .*, not 0\."),
-        ("[microphone]\nchannel = true\n", r"line 2: `channel` must be auto, .*, not True\."),
+        ("[microphone]\nchannel = true\n", r"line 2: `channel` must be auto, .*, not true\."),
         ("[model\n", r"is not TOML: .*line 1"),
         ("model = 3\n", r"line 1: `model` is a section"),
         ('model.nmae = "x"\n', r"line 1: \[model\] has no setting `nmae`"),
@@ -91,6 +91,9 @@ def test_a_channel_is_a_number_with_or_without_quotes(tmp_path: Path, value: str
         ('[model]\nname = " "\n', r"line 2: `name` is empty"),
         ('[model]\nprovider = ""\n', r"line 2: `provider` is empty; leave it out for the default, `auto`"),
         ('[microphone]\ndevice = ""\n', r"line 2: `device` is empty; leave it out for the default, `default`"),
+        ('[dictation]\nlanguage = ""\n', r"line 2: `language` is empty; leave it out for the default, `auto`"),
+        ('[dictation]\nlanguage = ["de"]\n', r"line 2: `language` must be .*, not \[\"de\"\]\."),
+        ("[model]\nthreads = true\n", r"line 2: `threads` must be .*, not true\."),
         ('[log]\nlevel = ""\n', r"line 2: `level` is empty; leave it out for the default, `info`"),
     ],
 )

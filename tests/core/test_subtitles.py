@@ -60,6 +60,21 @@ def test_cues_are_within_the_limits_and_have_every_character(parts: list[tuple[s
 
 
 @given(SPOKEN)
+def test_no_cue_ends_after_the_recording(parts: list[tuple[str, float, float]]) -> None:
+    words = at_random(parts)
+    end_s = max((word.end_s for word in words), default=0.0) + 0.1
+    found = cues(words, end_s)
+    assert [cue.lines for cue in found] == [cue.lines for cue in cues(words)]
+    assert all(cue.start_ms < cue.end_ms <= end_s * 1000 for cue in found)
+    assert all(before.end_ms <= after.start_ms for before, after in pairwise(found))
+
+
+def test_a_last_cue_that_is_short_starts_earlier_instead_of_ending_later() -> None:
+    (cue,) = cues([Word("no.", 9.8, 10.4, 0.9)], 10.03)
+    assert (cue.start_ms, cue.end_ms) == (9030, 10030)
+
+
+@given(SPOKEN)
 def test_public_parsers_read_what_is_written(parts: list[tuple[str, float, float]]) -> None:
     words = at_random(parts)
     found = cues(words)

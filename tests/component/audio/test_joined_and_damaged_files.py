@@ -305,7 +305,7 @@ def test_a_rate_that_no_recording_has_is_named(tmp_path: Path, kind: str, rate: 
     content = bytearray(file_of(kind))
     at = 16 if kind == "AU" else content.find(b"fmt ") + (28 if kind == "W64" else 12)
     content[at : at + 4] = struct.pack(">I" if kind == "AU" else "<I", rate)
-    with pytest.raises(FileFault, match=f"says it has 1 channels? at {rate} Hz, .*: convert it"):
+    with pytest.raises(FileFault, match=f"says it has 1 channels? at {rate} Hz; .*: convert it"):
         heard(tmp_path, bytes(content))
 
 

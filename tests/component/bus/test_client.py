@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from coldvoxd.bus.client import DaemonClient, Event
+from coldvoxd.bus.client import DaemonClient
+from coldvoxd.bus.client_events import Event
 from coldvoxd.cli.exit_codes import Exit, error_name, exit_for
 from coldvoxd.core.errors import CallTimeout, InvalidOption, NotSupported
 from tests.support.bus.private_bus import PrivateBus, RunningService

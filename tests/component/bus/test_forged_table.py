@@ -246,6 +246,6 @@ def test_every_signal_of_the_client_stands_in_the_table() -> None:
     source = Path(logind.__file__).parents[1]
     subscribing = {file.name for file in source.rglob("*.py") if "signals.subscribe(" in file.read_text("utf-8")}
     assert subscribing == {"client.py", "logind.py", "portal.py", "screen_lock.py", "upower.py"}
-    from coldvoxd.bus.client import _EVENTS
+    from coldvoxd.bus.client_events import EVENTS
 
-    assert set(_EVENTS) == {told.member for name, _, told in ROWS if name == BUS_NAME}
+    assert set(EVENTS) == {told.member for name, _, told in ROWS if name == BUS_NAME}

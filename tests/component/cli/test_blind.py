@@ -84,7 +84,7 @@ def test_a_recording_that_is_gone_is_named(tmp_path: Path) -> None:
     second = report(tmp_path / "b.json", "", utterances=[{**utterances[0], "text": "Hallo."}])
     ended = evaluate("--blind", first, second, home=tmp_path, stdin="q\n")
     assert ended.exit == Exit.DONE
-    assert f"It can't be played: there is no file {tmp_path / 'gone.flac'}" in ended.out
+    assert f"It cannot be played: there is no file {tmp_path / 'gone.flac'}" in ended.out
 
 
 def test_what_cannot_be_compared(tmp_path: Path) -> None:

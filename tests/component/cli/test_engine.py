@@ -63,7 +63,7 @@ async def test_a_name_that_is_no_text_is_refused(running: RunningService, ctl: C
     del running
     result = await (await ctl(command, b"mic\xff")).ended()
     assert (result.exit, result.out) == (Exit.USAGE, "")
-    assert result.err == "coldvoxctl: 'mic\\udcff' is not valid UTF-8 text: check the encoding of the name.\n"
+    assert result.err == "coldvoxctl: 'mic\\xff' is not valid UTF-8 text: check the encoding of the name.\n"
 
 
 @pytest.mark.parametrize(

@@ -41,9 +41,15 @@ def test_the_end_of_a_long_line_is_shown_and_words_that_may_change_are_dim(
     assert tail_of(pieces, width) == line
 
 
-async def listening(ctl: Ctl, running: RunningService, *arguments: str, stdout: int | None = None) -> Running:
+async def listening(
+    ctl: Ctl,
+    running: RunningService,
+    *arguments: str,
+    stdout: int = asyncio.subprocess.PIPE,
+    environment: dict[str, str] | None = None,
+) -> Running:
     """Start `coldvoxctl listen --start`, and return it after its session has started."""
-    command = await ctl("listen", "--start", *arguments, stdout=asyncio.subprocess.PIPE if stdout is None else stdout)
+    command = await ctl("listen", "--start", *arguments, stdout=stdout, environment=environment)
     await eventually(lambda: running.control.session, what="the session")
     return command
 
@@ -95,9 +101,31 @@ async def test_a_terminal_has_one_line_that_the_text_replaces(running: RunningSe
     lines = terminal.written().split("\r\033[K")
     assert lines[:4] == ["", f"{DIM}one{NORMAL}", f"one {DIM}sen\\x1b[31m{NORMAL}", "one sentence\r\n"]
     longest = lines[4].replace(DIM, "").replace(NORMAL, "")
-    assert len(longest) == 39, "all of the 40 columns but the last one"
+    assert len(longest) == 37, "all of the 40 columns but the last one, and those of an echoed ^C"
     assert longest.endswith("and so the\\nlast")
     assert lines[5:] == [""], "the words of an utterance without a text are cleared at the end"
+
+
+async def test_a_terminal_that_cannot_rewrite_lines_has_no_escape_codes(running: RunningService, ctl: Ctl) -> None:
+    terminal = Terminal()
+    dumb = running.bus.environment | {"TERM": "dumb"}
+    command = await listening(ctl, running, "--partials", stdout=terminal.its, environment=dumb)
+    running.control.say_so_far("one", "sen")
+    running.control.say("one sentence")
+    running.control.finish(StopReason.TIME_LIMIT)
+    await command.ended()
+    assert terminal.written() == "~ one | sen\r\none sentence\r\n"
+
+
+async def test_what_the_encoding_lacks_is_counted_as_it_is_printed(running: RunningService, ctl: Ctl) -> None:
+    terminal = Terminal()
+    ascii_only = running.bus.environment | {"PYTHONIOENCODING": "ascii"}
+    command = await listening(ctl, running, "--partials", stdout=terminal.its, environment=ascii_only)
+    running.control.say_so_far("word " * 20, "né")
+    running.control.finish(StopReason.TIME_LIMIT)
+    await command.ended()
+    _, line, *_ = terminal.written().replace(DIM, "").replace(NORMAL, "").split("\r\033[K")
+    assert (line[:3], line[-5:], len(line)) == ("...", "n\\xe9", 37)
 
 
 async def test_the_words_of_an_utterance_that_comes_to_nothing_are_cleared(running: RunningService, ctl: Ctl) -> None:

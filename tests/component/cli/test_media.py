@@ -179,8 +179,8 @@ async def test_without_pyav_the_command_that_installs_it_is_named(bus: PrivateBu
             assert (result.exit, result.out) == (Exit.FAILED, f"{SAMPLE.path}: {TEXT}\n")
             assert result.err == (
                 f"coldvoxctl: {file} is an MPEG-4 container with AAC audio, which is not read: convert it, for instance with "
-                f"`ffmpeg -i {file} -ar 16000 -ac 1 {file.with_suffix('.flac')}`, or have coldvoxctl read it: "
-                f"{library.INSTALL}.\n"
+                f"`ffmpeg -i {file} -ar 16000 -ac 1 {file.with_suffix('.flac')}`, or install PyAV, with which coldvoxctl reads it: "
+                f"`{library.install_command()}`.\n"
             )
 
 

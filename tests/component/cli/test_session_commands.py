@@ -14,7 +14,7 @@ from coldvoxd.cli.key_presses import FAILED
 from coldvoxd.core import errors
 from coldvoxd.core.capabilities import CAPABILITIES
 from coldvoxd.core.fallback import RunningEngine
-from coldvoxd.core.values import EngineStatus, ProviderChoice, State
+from coldvoxd.core.values import EngineStatus, ProviderChoice, SessionOptions, State, StopReason
 from tests.component.cli.conftest import Ctl, Result
 from tests.support.bus.notifications import NotificationService
 from tests.support.bus.private_bus import PrivateBus, RunningService
@@ -264,8 +264,8 @@ async def test_wrong_usage(ctl: Ctl, arguments: list[str], said: str) -> None:
     assert (await run(ctl, "--json", *arguments)).error["error"] == "Usage"
 
 
-async def test_help_documents_every_command_and_exit_code(ctl: Ctl) -> None:
-    shown = await run(ctl, "--help")
+async def test_help_documents_every_command_and_exit_code(bus: PrivateBus, ctl: Ctl) -> None:
+    shown = await (await ctl("--help", environment=bus.environment | {"COLUMNS": "200"})).ended()
     assert shown.exit == 0
     for code in Exit:
         assert f"  {code.value:<4} {MEANINGS[code]}" in shown.out
@@ -288,3 +288,19 @@ def test_a_shortcut_key_loads_nothing_heavy() -> None:
     )
     output = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert json.loads(output.stdout) == []
+
+
+@pytest.mark.parametrize(
+    "command", [("start",), ("start", "--words"), ("listen", "--start"), ("listen", "--start", "--private")]
+)
+async def test_a_session_that_only_another_program_can_end_is_named_as_such(
+    running: RunningService, ctl: Ctl, command: tuple[str, ...]
+) -> None:
+    running.control.start(":1.0", SessionOptions(private=True), 0.0)
+    refused = await run(ctl, *command)
+    said = "Session 1 is private to another program, and only that program can end it: end it there."
+    assert refused == Result(Exit.NOT_NOW, "", f"coldvoxctl: {said}\n")
+    running.control.finish(StopReason.STOPPED)
+    running.control.start(":1.0", SessionOptions(bind_to_caller=True), 0.0)
+    refused = await run(ctl, *command)
+    assert refused.err == "coldvoxctl: A session is active: stop or cancel it first.\n"

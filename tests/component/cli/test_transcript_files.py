@@ -133,7 +133,7 @@ async def test_options_that_contradict_each_other_are_usage_errors(ctl: Ctl, fol
         ("--json", "--format", "srt", "x.wav"): "--json and --format srt exclude each other",
         ("--format", "srt", "a.wav", "b.wav"): "name a folder for them",
         ("--format", "vtt", str(folder)): "name a folder for them",
-        (str(folder), "--output", str(tmp_path / "talk.txt")): "is not a folder",
+        (str(folder), "--output", str(tmp_path / "talk.txt")): "names one file, and there are several recordings",
     }
     results = await asyncio.gather(*(transcribe(ctl, *arguments) for arguments in commands))
     for result, message in zip(results, commands.values(), strict=True):

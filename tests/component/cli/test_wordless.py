@@ -169,3 +169,33 @@ def test_the_reason_of_a_lost_microphone_is_a_sentence_of_its_own() -> None:
     found = reason_for([Problem.MICROPHONE_LOST], "there is no microphone: plug one in", spoken=False)
     assert found.sentence == "Nothing was heard. There is no microphone: plug one in."
     assert reason_for([Problem.MICROPHONE_LOST], "", spoken=False).sentence == "Nothing was heard."
+
+
+@pytest.mark.parametrize("lost", [True, False])
+@pytest.mark.parametrize("way", ["interrupted", "ended by itself", "of another program"])
+async def test_listen_warns_that_audio_was_lost(running: RunningService, ctl: Ctl, lost: bool, way: str) -> None:
+    for arguments in ((), ("--json",)):
+        read = running.control.metrics_read
+        if way == "of another program":
+            command = await ctl("listen", "--once", "--json") if arguments else await ctl("listen", "--once")
+            await eventually(partial(_is_read_after, running, read), what="the first count")
+            read = running.control.metrics_read
+            running.control.start(MINE, SessionOptions(), 0.0)
+        else:
+            command = await begin(ctl, running, *arguments)
+        await eventually(partial(_is_read_after, running, read), what="the count before the end")
+        running.control.say("Hello.")
+        if lost:
+            running.control.metrics.count(Count.SESSIONS_WITH_GAPS)
+        if way == "interrupted":
+            command.process.send_signal(signal.SIGINT)
+        else:
+            running.control.finish(StopReason.TIME_LIMIT)
+        shown = await command.ended()
+        assert shown.exit == Exit.DONE
+        if arguments:
+            assert shown.objects[-1].get("audio_lost", False) is lost
+            assert shown.err == ""
+        else:
+            session = "Session 1: " if way == "of another program" else ""
+            assert shown.err == (f"coldvoxctl: {session}{GAPS}\n" if lost else "")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coldvoxd.bus.client import Event
+from coldvoxd.bus.client_events import Event
 from coldvoxd.core.seams import SeamedText, SeamFinding, seamed
 from coldvoxd.typist.dictated import Dictated, whole_text
 from coldvoxd.typist.focus import Focus

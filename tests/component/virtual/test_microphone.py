@@ -140,7 +140,7 @@ def test_unplugged_it_ends_and_cannot_be_opened_until_it_is_plugged_in(
     ("line", "said"),
     [
         ("SING", "unknown command 'SING'; there are SPEAK FILE"),
-        ("SPEAK /nowhere.wav", "/nowhere.wav can't be played"),
+        ("SPEAK /nowhere.wav", "/nowhere.wav cannot be played"),
         ("SILENCE soon", "invalid literal"),
         ("STALL -5", "-5 ms is not between 0 and an hour"),
         ("NOISE 100 6", "6 dBFS is above full scale"),
