@@ -89,7 +89,7 @@ async def _reload(daemon: DaemonClient, output: Output) -> None:
     if problem:
         output.warning(problem)
     if Problem.LANGUAGE in status.get("Problems", ()):
-        output.warning(LANGUAGE_IGNORED)
+        output.warning(_ignored_language(status))
 
 
 def _transcript(transcript: str, ending: Ending, output: Output) -> None:
