@@ -17,6 +17,7 @@ def _move_in() -> None:
     os.environ.setdefault(OWN_HOME, str(Path.home()))  # pytest-xdist workers inherit it
     for name in [name for name in os.environ if name.startswith("COLDVOXD_")] + [f"XDG_{place}" for place in PLACES]:
         os.environ.pop(name, None)
+    os.environ["TERM"] = "xterm"  # a terminal that the user may not have, such as one without escape codes
     home = os.environ["HOME"] = tempfile.mkdtemp(prefix="coldvox-home-")
     atexit.register(shutil.rmtree, home, ignore_errors=True)
 

@@ -186,13 +186,9 @@ class _Step:
     def wait(self) -> None:
         """Update the quietest place of the open utterance."""
         frame = self._frame()
-        share = (frame.end_sample - self.state.start_sample) / (self.settings.max_utterance_s * SAMPLE_RATE)
-        quiet = self.state.quiet.heard(
-            frame.level_db,
-            frame.end_sample,
-            frame.end_sample - frame.start_sample,
-            may_cut=QUIET_SHARE[0] <= share <= QUIET_SHARE[1],
-        )
+        longest = self.settings.max_utterance_s * SAMPLE_RATE
+        first, last = (self.state.start_sample + share * longest for share in QUIET_SHARE)
+        quiet = self.state.quiet.heard(frame.level_db, frame.start_sample, frame.end_sample, first, last)
         self.state = replace(self.state, quiet=quiet)
 
     def pause(self) -> None:

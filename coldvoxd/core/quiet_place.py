@@ -24,13 +24,14 @@ class QuietPlace:
     def is_known(self) -> bool:
         return self.power < inf
 
-    def heard(self, level_db: float, end_sample: int, frame_samples: int, *, may_cut: bool) -> "QuietPlace":
-        """Return the state after the next frame. A cut may fall on the middle of the stretch only if `may_cut`."""
+    def heard(self, level_db: float, begin: int, end: int, first: float, last: float) -> "QuietPlace":
+        """Return the state after the next frame, of samples `begin` to `end`. A cut may fall between `first` and `last`."""
         recent = (*self.recent, 10 ** (level_db / 10))[-len(WEIGHTS) :]
-        if may_cut and len(recent) == len(WEIGHTS):
+        middle = end - len(WEIGHTS) * (end - begin) // 2
+        if first <= middle <= last and len(recent) == len(WEIGHTS):
             power = sum(weight * one for weight, one in zip(WEIGHTS, recent, strict=True))
             if power <= self.power:
-                return QuietPlace(end_sample - len(WEIGHTS) * frame_samples // 2, power, recent)
+                return QuietPlace(middle, power, recent)
         return QuietPlace(self.sample, self.power, recent)
 
 

@@ -117,7 +117,7 @@ def test_a_pause_between_words_is_preferred_to_a_shorter_quieter_moment() -> Non
     quiet = QuietPlace()
     levels = [-20.0] * 40 + [-70.0] * 2 + [-20.0] * 40 + [-45.0] * 8 + [-20.0] * 40
     for number, level_db in enumerate(levels):
-        quiet = quiet.heard(level_db, (number + 1) * F, F, may_cut=True)
+        quiet = quiet.heard(level_db, number * F, (number + 1) * F, 0, float("inf"))
     assert 82 * F < quiet.sample < 90 * F
 
 

@@ -95,7 +95,14 @@ async def test_whisper_serves_while_the_model_is_missing_and_ends_when_it_is_the
             "Problems": ["fallback-engine", "model-missing"],
             "Degraded": "fallback-engine",
             "LastError": found["LastError"],
-            "Capabilities": ["bind-to-caller", "max-seconds", "private", "single-utterance", "words"],
+            "Capabilities": [
+                "bind-to-caller",
+                "max-seconds",
+                "private",
+                "provider-devices",
+                "single-utterance",
+                "words",
+            ],
             "Languages": ["en"],
             "State": "idle",
         }
