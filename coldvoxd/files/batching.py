@@ -25,11 +25,12 @@ def together(steps: Iterator[Utterance | None], batch_size: Callable[[], int]) -
     """
     held: list[Utterance] = []
     for step in steps:
-        if step is None:
-            yield None
+        size = batch_size()
+        if step is None or (size == 1 and not held):
+            yield step
             continue
         held.append(step)
-        if len(held) >= (size := batch_size()) * (LOOKAHEAD if size > 1 else 1):
+        if len(held) >= LOOKAHEAD * size:
             yield from _grouped(held, size)
             held = []
     yield from _grouped(held, batch_size())
