@@ -68,14 +68,14 @@ def _own_directory(place: Path, name: str) -> Path:
 async def x_client(x_desktop: XDesktop, tmp_path: Path) -> AsyncIterator[TypingClient]:
     async with typing_client(x_desktop.environment, tmp_path) as client:
         yield client
-        shutil.rmtree(client.memory)
+    shutil.rmtree(client.memory)  # now that the client, which writes to it, has ended
 
 
 @pytest.fixture
 async def sway_client(sway_desktop: SwayDesktop, tmp_path: Path) -> AsyncIterator[TypingClient]:
     async with typing_client(sway_desktop.environment, tmp_path) as client:
         yield client
-        shutil.rmtree(client.memory)
+    shutil.rmtree(client.memory)  # now that the client, which writes to it, has ended
 
 
 @pytest.fixture(scope="session")
