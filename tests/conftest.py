@@ -4,10 +4,13 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
+from coldvoxd.native.plugins import SOFTWARE
 from tests.support.environment import OWN_HOME
 
 PLACES = ("CACHE_HOME", "CONFIG_HOME", "DATA_HOME", "STATE_HOME", "CONFIG_DIRS", "DATA_DIRS")
@@ -28,3 +31,10 @@ settings.register_profile("coldvoxd", deadline=None)
 settings.load_profile("coldvoxd")
 
 pytest_plugins = ["tests.support.lanes"]
+
+
+@pytest.fixture(autouse=True)
+def _no_software_gpu() -> Iterator[None]:
+    """Forget the variable that opening a WebGPU session on a software driver sets: later daemons would try that provider."""
+    yield
+    os.environ.pop(SOFTWARE, None)
