@@ -178,6 +178,19 @@ def fragment(clip: Clip, rng: Rng) -> Composed:
     return Composed(part(clip, first, last), text if last == len(words) else without_mark(text))
 
 
+def half(clip: Clip, rng: Rng) -> Composed:
+    """A sentence's part before a pause, or after it, as if nothing else had been said: what is recognized by itself.
+
+    Up to 0.5 s of the pause stay with it.
+    """
+    words = clip.text.split()
+    place = drawn_cut(clip, rng)
+    tone = pause_after(clip, rng, float(rng.uniform(0.05, 0.5)))
+    if rng.random() < 0.4:
+        return Composed(np.concatenate([part(clip, 0, place), tone]), without_mark(begun(words[:place])))
+    return Composed(np.concatenate([tone, part(clip, place, len(words))]), begun(words[place:]))
+
+
 def restarted(clip: Clip, rng: Rng) -> Composed:
     """A sentence that is begun, broken off, and begun once more; every word is written."""
     words = clip.text.split()
@@ -217,11 +230,12 @@ class Shares:
     fragment: float = 0.06
     restart: float = 0.03
     shuffle: float = 0.04
+    half: float = 0.0
     shortened: float = 0.25
     """Of what comes after a pause, the share that is a prefix of it."""
 
     def kinds(self) -> tuple[list[str], list[float]]:
-        names = ["inside", "between", "after", "following", "prefix", "fragment", "restart", "shuffle"]
+        names = ["inside", "between", "after", "following", "prefix", "fragment", "restart", "shuffle", "half"]
         shares = [float(getattr(self, name)) for name in names]
         return [*names, "whole"], [*shares, 1 - sum(shares)]
 
@@ -267,6 +281,8 @@ class Writer:
                 return shortened(clip, Composed(clip.samples, clip.text), 0, rng)
             if kind == "fragment":
                 return fragment(clip, rng)
+            if kind == "half":
+                return half(clip, rng)
             if kind == "restart":
                 return restarted(clip, rng)
         return Composed(clip.samples, clip.text)

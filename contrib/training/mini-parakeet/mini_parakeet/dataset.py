@@ -144,7 +144,7 @@ class Composer:
 
     def __init__(self, folder: Path, mixture: Mixture, tokenizer: Tokenizer, rng: np.random.Generator) -> None:
         self.folder, self.mixture, self.tokenizer, self.rng = folder, mixture, tokenizer, rng
-        self.writer = Writer(mixture.shares or Shares(0, 0, 0, 0, 0, 0, 0, 0), rng)
+        self.writer = Writer(mixture.shares or Shares(0, 0, 0, 0, 0, 0, 0, 0, 0), rng)
         self.drawn = 0
         self._seen: dict[Path, float] = {}
         self.groups: dict[str, Group] = {}

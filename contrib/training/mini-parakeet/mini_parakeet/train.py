@@ -213,6 +213,26 @@ STAGES["paused-again"] = replace(
     starts_from="paused",
 )
 """The same again, with more of the natural voices, people, and pauses inside sentences."""
+STAGES["halves"] = replace(
+    STAGES["paused"],
+    mixture=replace(
+        STAGES["paused"].mixture,
+        sources={
+            **NATURAL,
+            "train-natural": 0.4,
+            "train-espeak": 0.19,
+            "train-flite": 0.08,
+            "train-hibari": 0.08,
+            "barista": 0.19,
+            "digits": 0.19,
+        },
+        shares=Shares(inside=0.22, between=0.11, after=0.07, prefix=0.09, following=0.05, fragment=0.05, half=0.13),
+    ),
+    steps=12000,
+    peak_rate=4.5e-4,
+    starts_from="paused",
+)
+"""Round five: the parts before and after a pause by themselves, as the daemon recognizes them; twice as much of Kokoro."""
 for _speaker in SPEAKERS:
     STAGES[f"without-{_speaker}"] = replace(
         STAGES["final"],

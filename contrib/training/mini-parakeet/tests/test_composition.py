@@ -12,6 +12,7 @@ from mini_parakeet.composition import (
     after_pause,
     continued,
     fragment,
+    half,
     joined,
     next_sentence,
     part,
@@ -107,6 +108,14 @@ def test_a_fragment_begins_with_a_capital_and_ends_without_a_mark_unless_it_is_t
     assert {"To Peter.", "The", "Report"} <= texts
     assert all(text[0].isupper() for text in texts)
     assert all(text.endswith(".") == text.endswith("Peter.") for text in texts)
+
+
+def test_a_half_is_one_side_of_a_pause_and_only_the_end_has_a_mark() -> None:
+    texts = {half(CLIP, np.random.default_rng(seed)).text for seed in range(200)}
+    words = CLIP.text.split()
+    heads = {" ".join(words[:place]) for place in range(1, 5)}
+    tails = {" ".join([words[place].capitalize(), *words[place + 1 :]]) for place in range(1, 5)}
+    assert texts == heads | tails
 
 
 def test_a_restart_writes_every_word() -> None:
