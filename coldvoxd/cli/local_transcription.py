@@ -1,7 +1,6 @@
 """The command transcribe with --local: recognition in this process."""
 
 import math
-import time
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,25 +14,20 @@ from coldvoxd.cli.results import Progress
 from coldvoxd.cli.sources import NotARecording, Source, opened_source
 from coldvoxd.core import languages
 from coldvoxd.core.channels import Channel
-from coldvoxd.core.errors import ColdvoxError, ProviderUnavailable
+from coldvoxd.core.errors import ColdvoxError
 from coldvoxd.core.file_values import FileTranscript
-from coldvoxd.core.languages import LanguageMeans
 from coldvoxd.core.ports import Recognizer, SpeechDetector
 from coldvoxd.core.seams import SeamRules
-from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import EngineStatus, Precision
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.files.jobs import open_audio
 from coldvoxd.files.joining import Joining
 from coldvoxd.files.transcription import transcribe_file
 from coldvoxd.media.pieces import Piece
-from coldvoxd.models import find_model
 from coldvoxd.models.catalog import max_utterance_s
-from coldvoxd.models.decoding_options import decoding_options_of
 from coldvoxd.models.directories import shortened
-from coldvoxd.models.provider_trials import stored_trials
 from coldvoxd.models.seam_method import seam_method_of
-from coldvoxd.native.providers import AUTO, CPU, CUDA, likely_accelerators
+from coldvoxd.recognition.in_process import open_in_process
 from coldvoxd.vad.silero import SileroDetector
 
 if TYPE_CHECKING:
@@ -92,7 +86,9 @@ def transcribe_locally(arguments: Namespace, task: "Task", output: Output) -> No
     settings = settings_file.load()
     model, dictation = settings.model, settings.dictation
     name, precision = arguments.model or model.name, Precision.on_cpu(arguments.precision or model.precision)
-    recognizer = _open_recognizer(name, precision, model, output)
+    recognizer = open_in_process(
+        replace(model, name=name, precision=precision), lambda fault: output.warning(f"using the CPU: {fault}")
+    )
     seam_rules = SeamRules.of(dictation.seam, seam_method_of(name), dictation.seam_s)
     try:
         language = _language(task.language, dictation.language, shortened(name), recognizer, output)
@@ -128,34 +124,6 @@ def _language(requested: str, setting: str, model: str, recognizer: ParakeetReco
 
 def _show(progress: Progress, source: Source, piece: Piece, share: float) -> None:
     progress(source.share(piece, share))
-
-
-def _open_recognizer(name: str, precision: Precision, model: ModelSettings, output: Output) -> ParakeetRecognizer:
-    files = find_model(name, precision)
-    opened = partial(
-        ParakeetRecognizer.open,
-        files,
-        threads=model.threads,
-        language_means=LanguageMeans(model.language_means),
-        options=decoding_options_of(replace(model, name=name)),
-    )
-    if model.provider != AUTO:
-        return opened(model.provider)
-    try:
-        return opened(_automatic(model.accelerator_min_speedup))
-    except ProviderUnavailable as fault:
-        output.warning(f"using the CPU: {fault}")
-        return opened(CPU)
-
-
-def _automatic(min_speedup: float) -> str:
-    """The provider that `auto` means here: the daemon's choice, if it has tried; otherwise CUDA, or the CPU."""
-    stored = {trial.provider: trial for trial in reversed(list(stored_trials(time.time())))}
-    for name in likely_accelerators():
-        trial = stored.get(name)
-        if name == CUDA if trial is None else trial.is_fast_enough(min_speedup):
-            return name
-    return CPU
 
 
 def _as_from_the_daemon(error: ColdvoxError) -> ColdvoxError:

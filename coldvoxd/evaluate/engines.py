@@ -4,27 +4,22 @@ import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Protocol
 
 from coldvoxd.audio.riff import wav_head
 from coldvoxd.core import languages
-from coldvoxd.core.errors import NotSupported, ProviderUnavailable
-from coldvoxd.core.languages import LanguageMeans
+from coldvoxd.core.errors import NotSupported
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.provider_names import short_name
 from coldvoxd.core.seams import SeamRules
 from coldvoxd.core.settings import ModelSettings, Settings
 from coldvoxd.core.values import SAMPLE_RATE, EngineStatus, Precision
-from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.evaluate.noise import Wave
 from coldvoxd.files.transcription import transcribe_file
-from coldvoxd.models import find_model
 from coldvoxd.models.catalog import max_utterance_s
-from coldvoxd.models.decoding_options import decoding_options_of
 from coldvoxd.models.directories import shortened
 from coldvoxd.models.seam_method import seam_method_of
-from coldvoxd.native.providers import AUTO, CPU, likely_accelerator
+from coldvoxd.recognition.in_process import open_in_process
 from coldvoxd.vad.silero import SileroDetector
 
 OWN = "coldvoxd"
@@ -104,24 +99,8 @@ class OwnEngine:
 
 
 def open_recognizer(settings: ModelSettings) -> Recognizer:
-    """Open the model that the settings name. `auto` is the accelerator that this machine is likely to have, or the CPU.
-
-    A provider that is named is used or refused, never replaced. Raises ColdvoxError.
-    """
-    files = find_model(settings.name, Precision.on_cpu(settings.precision))
-    opened = partial(
-        ParakeetRecognizer.open,
-        files,
-        threads=settings.threads,
-        language_means=LanguageMeans(settings.language_means),
-        options=decoding_options_of(settings),
-    )
-    if settings.provider != AUTO:
-        return opened(settings.provider)
-    try:
-        return opened(likely_accelerator() or CPU)
-    except ProviderUnavailable:
-        return opened(CPU)  # the report names the provider in use
+    """Open the model as `coldvoxctl transcribe --local` does; the report names the provider in use. Raises ColdvoxError."""
+    return open_in_process(settings, lambda _: None)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from coldvoxd.core.failover_state import FaultClass, Reason
-from coldvoxd.native.providers import likely_accelerator
+from coldvoxd.native.providers import CUDA, likely_accelerators
 from tests.support.environment import OWN_HOME
 from tests.support.gpu.lane import Examination, report
 
@@ -22,7 +22,7 @@ REPORT = ROOT / ".work/gpu-report.md"
 
 pytestmark = [
     pytest.mark.gpu,
-    pytest.mark.skipif(likely_accelerator() is None, reason="needs an NVIDIA GPU and its driver"),
+    pytest.mark.skipif(CUDA not in likely_accelerators(), reason="needs an NVIDIA GPU and its driver"),
 ]
 
 
