@@ -233,6 +233,27 @@ STAGES["halves"] = replace(
     starts_from="paused",
 )
 """Round five: the parts before and after a pause by themselves, as the daemon recognizes them; twice as much of Kokoro."""
+STAGES["gathered"] = replace(
+    STAGES["halves"],
+    mixture=replace(
+        STAGES["halves"].mixture,
+        sources={
+            **NATURAL,
+            "train-natural": 0.34,
+            "train-espeak": 0.2,
+            "train-flite": 0.14,
+            "train-hibari": 0.13,
+            "train-pico": 0.13,
+            "train-joe": 0.1,
+            "barista": 0.18,
+            "digits": 0.17,
+        },
+    ),
+    steps=2600,
+    peak_rate=2.5e-4,
+    starts_from="mean",
+)
+"""Round five goes on from a mean of `paused`, `paused-again` and `halves`, with more of the synthesizers."""
 for _speaker in SPEAKERS:
     STAGES[f"without-{_speaker}"] = replace(
         STAGES["final"],
