@@ -151,6 +151,7 @@ def _listen_command(commands: Commands) -> None:
     add_session_options(
         listen.add_argument_group("options for the session that --start starts"),
         "print words while they are spoken; also without --start, for sessions that have them",
+        "print up to N other texts below each text, 1 to 8",
     )
     listen.add_argument(
         "--private",

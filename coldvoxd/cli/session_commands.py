@@ -4,10 +4,12 @@ import itertools
 import re
 import sys
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from coldvoxd.bus.client import DaemonClient
+from coldvoxd.cli.alternatives import alternative_lines, warn_without_alternatives
 from coldvoxd.cli.exit_codes import Exit
 from coldvoxd.cli.key_presses import FAILED, start_after_last, toggle_after_last
 from coldvoxd.cli.metrics import metrics_for_people
@@ -53,8 +55,7 @@ async def _carry_out(arguments: Namespace, output: Output, daemon: DaemonClient)
             await daemon.cancel()
             output.result({"cancelled": True}, "cancelled")
         case "retry":
-            transcript = await daemon.retry_last(retry_options(arguments))
-            _transcript(transcript, Ending(None if transcript else NO_WORDS_IN_LAST, has_gaps=False), output)
+            await _retry(arguments, output, daemon)
         case "metrics":
             found = await daemon.metrics()
             rows = metrics_for_people(found, ascii_only="utf" not in (sys.stdout.encoding or "").lower())
@@ -70,6 +71,19 @@ async def _carry_out(arguments: Namespace, output: Output, daemon: DaemonClient)
             del microphone["Devices"]
             status = await daemon.status() | microphone
             output.result({_snake_case(name): value for name, value in status.items()}, _for_people(status, output))
+
+
+async def _retry(arguments: Namespace, output: Output, daemon: DaemonClient) -> None:
+    options, fields, others = retry_options(arguments), {}, []
+    if "alternatives" in options:
+        await warn_without_alternatives(daemon, output)
+        transcript, details = await daemon.retry_last_with_details(options)
+        others = details["alternatives"]
+        fields = {"alternatives": others}
+    else:
+        transcript = await daemon.retry_last(options)
+    ending = Ending(None if transcript else NO_WORDS_IN_LAST, has_gaps=False)
+    _transcript(transcript, ending, output, fields, alternative_lines(others))
 
 
 async def reload(output: Output) -> None:
@@ -92,9 +106,20 @@ async def _reload(daemon: DaemonClient, output: Output) -> None:
         output.warning(_ignored_language(status))
 
 
-def _transcript(transcript: str, ending: Ending, output: Output) -> None:
-    """Print the text, or the reason on stderr if there is none, because scripts read stdout."""
-    output.result({"transcript": transcript} | ending.fields, transcript or None)
+def _transcript(
+    transcript: str,
+    ending: Ending,
+    output: Output,
+    more: Mapping[str, Any] = MappingProxyType({}),
+    below: Sequence[str] = (),
+) -> None:
+    """Print the text, or the reason on stderr if there is none, because scripts read stdout.
+
+    `more` are further fields of --json, and `below` the lines for people below the text.
+    """
+    output.result(
+        {"transcript": transcript, **more} | ending.fields, "\n".join((transcript, *below)) if transcript else None
+    )
     for warning in ending.warnings:
         output.warning(warning)
 

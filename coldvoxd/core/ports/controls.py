@@ -10,7 +10,7 @@ from coldvoxd.core.errors import NotReady
 from coldvoxd.core.file_values import FileOptions
 from coldvoxd.core.metrics import Figures
 from coldvoxd.core.problems import Problem
-from coldvoxd.core.values import EngineStatus, SessionOptions, State
+from coldvoxd.core.values import EngineStatus, Hypothesis, SessionOptions, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +113,12 @@ class RetryControl(Protocol):
 
         Raises NotActive, NotOwner, NotReady, TextTimeout, RecognitionFailed.
         """
+        ...
+
+    async def recognize_last(
+        self, caller: str, utterance: int = 0, language: str = "", alternatives: int = 0
+    ) -> Hypothesis:
+        """Return the whole result of `retry_last`, with up to this many other texts. Raises the same errors."""
         ...
 
 
