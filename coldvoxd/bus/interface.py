@@ -161,6 +161,10 @@ class Engine1(ServiceInterface):
         return self._property("Languages")
 
     @dbus_property(access=_READ)
+    def Language(self) -> "s":
+        return self._property("Language")
+
+    @dbus_property(access=_READ)
     def Progress(self) -> "d":
         return self._property("Progress")
 

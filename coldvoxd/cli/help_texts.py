@@ -224,8 +224,8 @@ The exit code is 1 if there are problems.
 
 STATUS_JSON = """\
 With --json, the fields state, session, model, precision, execution_provider, provider, provider_device, provider_note,
-available_providers, usable_providers, problems, degraded, capabilities, languages, progress, last_error, awaiting_restart and version, and for the
-microphone device, selection, open, policy, muted and problem. They have the meaning of the bus properties.
+available_providers, usable_providers, problems, degraded, capabilities, languages, language, progress, last_error, awaiting_restart and version, and for the
+microphone device, selection, open, policy, muted and problem. They have the meaning of the bus properties; session_language is that of the active session, `auto` or a code.
 """
 
 DEVICES = """\

@@ -16,7 +16,7 @@ from coldvoxd.cli.metrics import metrics_for_people
 from coldvoxd.cli.output import Output
 from coldvoxd.cli.session_options import check_not_bound, retry_options, session_options
 from coldvoxd.cli.wordless import NO_WORDS_IN_LAST, Ending, deaf, stopped
-from coldvoxd.core.errors import ColdvoxError, NotActive, SettingsError, shown
+from coldvoxd.core.errors import ColdvoxError, NotActive, NotOwner, NotSupported, SettingsError, shown
 from coldvoxd.core.fallback import PARAKEET
 from coldvoxd.core.languages import AUTO, ignored
 from coldvoxd.core.problems import WRONG_ON_CPU, Problem
@@ -69,7 +69,8 @@ async def _carry_out(arguments: Namespace, output: Output, daemon: DaemonClient)
         case _:
             microphone = await daemon.microphone()
             del microphone["Devices"]
-            status = await daemon.status() | microphone
+            status = await daemon.status()
+            status |= microphone | {"SessionLanguage": await _session_language(daemon, status["Session"])}
             output.result({_snake_case(name): value for name, value in status.items()}, _for_people(status, output))
 
 
@@ -167,6 +168,7 @@ def _for_people(status: dict[str, Any], output: Output) -> str:
         ("engine", _other_engine(status)),
         ("model", f"{status['Model']} ({status['Precision']})" if status["Model"] else "none loaded"),
         ("languages", ", ".join(status.get("Languages", ()))),
+        ("language", _language(status)),
         ("provider", _provider(status)),
         ("", status.get("ProviderNote", "")),
         ("available", ", ".join(status["AvailableProviders"]) or "unknown"),
@@ -188,6 +190,24 @@ def _other_engine(status: dict[str, Any]) -> str:
     """Return the fallback engine that recognizes; empty for Parakeet, and for daemons of earlier versions."""
     engine = str(status.get("Engine", ""))
     return f"{engine}, the fallback" if engine not in {"", PARAKEET} else ""
+
+
+async def _session_language(daemon: DaemonClient, session: int) -> str:
+    """Return the language of the active session: `auto` or a code; empty if it is unknown, or private to its program."""
+    if not session:
+        return ""
+    try:
+        return str((await daemon.session_options(session)).get("language", ""))
+    except (NotActive, NotOwner, NotSupported):  # it has just ended; it is private; a daemon of an earlier version
+        return ""
+
+
+def _language(status: dict[str, Any]) -> str:
+    """Return the selected language, and that of the session if it differs; empty if the model leaves no choice."""
+    selected, of_session = str(status.get("Language", "")), status["SessionLanguage"]
+    if len(status.get("Languages", ())) < 2 or not selected:
+        return ""
+    return selected if of_session in {"", selected} else f"{selected}; {of_session} in this session"
 
 
 def _ignored_language(status: dict[str, Any]) -> str:

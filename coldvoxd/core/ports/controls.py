@@ -62,6 +62,11 @@ class DictationControl(Protocol):
     @property
     def engine(self) -> EngineStatus: ...
 
+    @property
+    def language(self) -> str:
+        """Language of a session that starts now without an option for it: `auto` or a code."""
+        ...
+
     def start(self, caller: str, options: SessionOptions, called_s: float) -> int:
         """Start a session as of the monotonic time at which the call arrived.
 

@@ -365,6 +365,8 @@ class ScriptedControl:
     """Callers reported as having left."""
     files: dict[int, tuple[str, int, FileOptions]] = field(default_factory=dict)
     """Caller, descriptor and options of each file job; the test closes the descriptors."""
+    language: str = "auto"
+    """Language of a session that names none."""
     retried_in: str = ""
     """Language of the last retry."""
     providers: list[str] = field(default_factory=list)
