@@ -4,11 +4,12 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from coldvoxd.arguments import Help
 from coldvoxd.cli import help_texts
 from coldvoxd.cli.argument_types import any_text, channel
 from coldvoxd.cli.evaluate_arguments import EVALUATE, add_evaluate_options
 from coldvoxd.cli.model_arguments import add_model_commands
-from coldvoxd.cli.parser import Commands, Help, Parser, add_command
+from coldvoxd.cli.parser import Commands, Parser, add_command
 from coldvoxd.cli.session_options import (
     add_language,
     add_options_of_callers_that_stay,
@@ -151,6 +152,7 @@ def _listen_command(commands: Commands) -> None:
     add_session_options(
         listen.add_argument_group("options for the session that --start starts"),
         "print words while they are spoken; also without --start, for sessions that have them",
+        "print up to N other texts below each text, 1 to 8",
     )
     listen.add_argument(
         "--private",

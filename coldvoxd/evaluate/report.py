@@ -88,6 +88,8 @@ def _data(dataset: Dataset) -> dict[str, Any]:
         "layout": dataset.layout,
         "clips": len(clips),
         "speakers": len({clip.speaker for clip in clips if clip.speaker}),
+        "references": dataset.references,
+        "reference_files": dataset.reference_files,
         "left_out": [asdict(fault) for fault in dataset.faults],
     }
 
@@ -140,6 +142,7 @@ def _utterance(one: Outcome) -> dict[str, Any]:
         "deletions": counts.deletions,
         "insertions": counts.insertions,
         "reference": one.clip.reference,
+        "reference_file": None if one.clip.text_file is None else str(one.clip.text_file.absolute()),
         "text": one.text,
     }
 

@@ -253,7 +253,7 @@ class Desk:
         if STOPS.search(text):
             await self._call("StartDictation")
             await self.running.speak(sample)
-        elif text == "coldvoxctl retry":
+        elif text in {"coldvoxctl retry", "coldvoxctl retry --alternatives 3"}:
             await self._dictate(sample)
         code, printed = await (self._watched(text, sample) if NEVER_ENDS.match(text) else self._ended(text))
         assert code in ({0, 1} if text.startswith(DOCTOR) else {0}), f"{text}: {code}\n{printed}"
