@@ -50,8 +50,7 @@ def layer_variables(fault: Path) -> dict[str, str]:
         "VK_LAYER_PATH": str(layer_folder()),
         "VK_INSTANCE_LAYERS": LAYER,
         "COLDVOX_VULKAN_FAULT": str(fault),
-        "LP_NUM_THREADS": "1",  # a GPU would not take the daemon's cores
-        "MESA_SHADER_CACHE_DIR": str(vulkan.LAVAPIPE.with_name("shaders")),  # compiling takes seconds at each start
+        **vulkan.MODEST,
     }
 
 
