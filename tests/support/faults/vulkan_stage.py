@@ -58,6 +58,8 @@ class VulkanStage(Stage):
     """A daemon whose accelerator is a real GPU provider. Capital letters in a row name a fault of the layer."""
 
     accelerator = ACCELERATOR
+    patience_s = 240.0
+    """A second fault is followed by a pause of 12 s at most and, if the driver is too slow for the golden clip, of 24 and 48 s."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         self._before_rest = ""
