@@ -14,13 +14,13 @@ from coldvoxd import settings_file
 from coldvoxd.cli.exit_codes import Exit, UsageFault
 from coldvoxd.cli.first_run_arguments import DEFAULT_MINUTES, DEFAULT_OUTPUT
 from coldvoxd.cli.output import Output, StatusLine, json_line, print_remark, terminal_width
-from coldvoxd.cli.page_reading import is_wanted, read_page
+from coldvoxd.cli.page_reading import VIRTUAL, is_wanted, read_page
 from coldvoxd.cli.transcript_files import write
 from coldvoxd.core.errors import CaptureFault, ResourcesExhausted
 from coldvoxd.core.settings import Settings
 from coldvoxd.core.sizes import size_text
 from coldvoxd.core.values import ModelFiles, Precision
-from coldvoxd.doctor.finding import Finding, Verdict
+from coldvoxd.doctor.finding import Finding, Verdict, warn
 from coldvoxd.doctor.redaction import Person
 from coldvoxd.doctor.report import line as finding_line
 from coldvoxd.evaluate.libraries import install_command
@@ -30,10 +30,11 @@ from coldvoxd.first_run.conducting import FirstRun, Listener, StepResult
 from coldvoxd.first_run.findings import finding_of
 from coldvoxd.first_run.model_on_disk import precisions_of
 from coldvoxd.first_run.planning import CPU, SPARE_BYTES, Variant, needed_bytes
+from coldvoxd.first_run.proposals import BUSY_SHARE
 from coldvoxd.models.catalog import max_utterance_s
 from coldvoxd.models.prepared_store import find_form, source_bytes
 from coldvoxd.native.memory import available_bytes
-from coldvoxd.native.providers import likely_accelerators
+from coldvoxd.native.providers import AUTO, likely_accelerators
 from coldvoxd.preparation.cpu_contention import CpuContention
 
 _SUFFIXES = (".md", ".json")
@@ -112,6 +113,14 @@ class _Command:
             is_interrupted = True
         finally:
             self._progress.clear()
+        if self._contention.share >= BUSY_SHARE:
+            finding = warn(
+                "machine",
+                f"other programs took {100 * self._contention.share:.0f} % of the processors meanwhile: speeds are worse than they are",
+                "close them and measure again",
+            )
+            self._findings.append(finding)
+            self._output.result({"event": "remark", **dataclasses.asdict(finding)}, finding_line(finding))
         if not peer.is_installed():
             self._output.note(f"onnx-asr is not installed; with it, tokens are compared: {install_command(ONNX_ASR)}")
         document = self._written(is_interrupted=is_interrupted)
@@ -221,8 +230,14 @@ def _variants(found: Mapping[Precision, ModelFiles], settings: Settings) -> dict
         )
     chosen = [dataclasses.replace(on_cpu[0], is_main=True), *on_cpu[1:]]
     chosen += [Variant(one.precision, CPU, is_prepared=True) for one in on_cpu if find_form(found[one.precision])]
-    chosen += [Variant(precision, provider) for provider in likely_accelerators() for precision in found]
+    providers = dict.fromkeys((*likely_accelerators(), *_named(settings.model.provider)))
+    chosen += [Variant(precision, provider) for provider in providers for precision in found]
     return {variant: sizes[variant.precision] for variant in chosen}
+
+
+def _named(provider: str) -> list[str]:
+    """Return the accelerator that the settings name, if they name one."""
+    return [] if provider in {AUTO, CPU} or provider.startswith(VIRTUAL) else [provider]
 
 
 def _announce(variants: Mapping[Variant, int], output: Output) -> None:

@@ -18,7 +18,8 @@ Ctrl-C ends it, and keeps what was measured. The report is for an issue: it has 
 FIRST_RUN_JSON = """\
 
 With --first-run and --json, one object per line with `event`: step (step, variant, status, seconds, part, verdict, text, remedy),
-then done (files: the paths of the report; report: the object in its .json file). The exit code is 1 if a verdict is `fail`, 4 if there
+remark (part, verdict, text, remedy) on the machine, and
+done (files: the paths of the report; report: the object in its .json file). The exit code is 1 if a verdict is `fail`, 4 if there
 is no model or too little memory, 130 after Ctrl-C.
 """
 LEAST_MINUTES, MOST_MINUTES = 0.05, 240.0

@@ -21,6 +21,7 @@ from coldvoxd.first_run.planning import (
     LEAST_S,
     NEEDS_SPEECH,
     SPARE_BYTES,
+    WEIGHTS,
     Step,
     Task,
     Variant,
@@ -31,7 +32,9 @@ from coldvoxd.first_run.planning import (
 from coldvoxd.native.memory import available_bytes
 
 GRACE_S = 20.0
-"""A step that exceeds its time by more than this, and by all of it, is ended with its process: a driver hangs."""
+HANGS_SHARE = 0.25
+"""A step that exceeds its time by this many seconds, by all of it and by this share of the remaining time is ended with its process: a
+driver hangs."""
 LOAD_SHARE = 0.6
 """Loading cannot be shortened: it may take this share of the remaining time."""
 NOT_UNDERSTOOD = 0.5
@@ -182,7 +185,7 @@ class FirstRun:
         self._left: list[Task] = [Task(Step.FILES)]
         self._left += [task for one in variants for task in tasks_of(one, has_page=page is not None)]
         self._left += [Task(Step.PEER, main)] if with_peer else []
-        self._total = len(self._left)
+        self._total = _weight(self._left)
 
     def run(self) -> None:
         """Measure everything. KeyboardInterrupt passes, after the process of the step was ended."""
@@ -232,7 +235,7 @@ class FirstRun:
         try:
             answer = process.ask(
                 self._command(task, allowed_s),
-                limit_s + max(GRACE_S, limit_s),
+                limit_s + max(GRACE_S, limit_s, HANGS_SHARE * self._remaining_s),
                 lambda share: self._show(task, share),
             )
         except _WorkerEnded as error:
@@ -297,5 +300,9 @@ class FirstRun:
         self._listener.finished(result)
 
     def _show(self, task: Task, share: float) -> None:
-        done = (self._total - len(self._left) + share) / self._total
-        self._listener.progress(task.name, done, max(0.0, self._remaining_s))
+        done = self._total - _weight(self._left) + share * WEIGHTS[task.step]
+        self._listener.progress(task.name, done / self._total, max(0.0, self._remaining_s))
+
+
+def _weight(tasks: Sequence[Task]) -> float:
+    return sum(WEIGHTS[task.step] for task in tasks)

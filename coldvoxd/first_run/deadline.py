@@ -26,6 +26,11 @@ class Deadline:
         """Whether the time has passed."""
         return self._clock() - self._begin_s >= self._seconds
 
+    @property
+    def left_s(self) -> float:
+        """Seconds that are left, 0 if none are."""
+        return max(0.0, self._begin_s + self._seconds - self._clock())
+
     def each(self, items: Sequence[Item]) -> Iterator[Item]:
         """Yield items until the time is over, at least the first one."""
         for done, item in enumerate(items):

@@ -29,7 +29,7 @@ from coldvoxd.native.session import OrtSession
 
 SHORT_S = 3.0
 """Seconds of the speech whose times are the report's p50 and p95."""
-SHORT_RUNS = 40
+LEAST_RUNS, SHORT_RUNS = 3, 40
 LONG_S = 30.0
 """Seconds of the speech that shows the largest memory use."""
 MIB = 1 << 20
@@ -50,7 +50,7 @@ class OpenedModel:
         form = find_form(files) if variant.is_prepared else None
         if variant.is_prepared and form is None:
             raise ProviderUnavailable("The prepared form is gone.")
-        if variant.provider == CUDA and (reason := room_wanted(files.precision, _free_gpu_bytes())):
+        if short_name(variant.provider) == CUDA and (reason := room_wanted(files.precision, _free_gpu_bytes())):
             raise ProviderUnavailable(reason)
         devices: list[str] = []
 
@@ -120,14 +120,16 @@ class OpenedModel:
         """Return times of 3 s of speech, and the memory during and after them and 30 s. Raises ProviderFault."""
         self.recognizer.recognize_samples(speech.of_length(SHORT_S, 0))  # some providers compile for each new length
         memory.reset_peak()
+        long_s = min(LONG_S, self.longest_s)
         times_s: list[float] = []
         stages: list[tuple[float, float, float]] = []
         for number in deadline.each(range(SHORT_RUNS)):
             found = self.recognizer.recognize_samples(speech.of_length(SHORT_S, number))
             times_s.append(found.inference_s)
+            if len(times_s) >= LEAST_RUNS and deadline.left_s < median(times_s) * long_s / SHORT_S:
+                break  # there is time for the long one only
             if found.stages:
                 stages.append((found.stages.features_s, found.stages.encoder_s, found.stages.decoder_s))
-        long_s = min(LONG_S, self.longest_s)
         long_run = self.recognizer.recognize_samples(speech.of_length(long_s, 0))
         resident = memory.resident()
         middle_s = median(times_s)

@@ -166,13 +166,13 @@ def _words(report: Document) -> str:
             rows.append(
                 (
                     one["name"],
-                    f"{speech['golden_errors']} of {speech['golden_words']}",
+                    f"{speech['golden_errors']} in {speech['golden_words']}",
                     "-" if as_fp32 is None else "yes" if as_fp32 else "no",
                     f"{speech['golden_confidence']:.3f}",
-                    f"{speech['errors']} of {speech['words']}",
+                    f"{speech['errors']} in {speech['words']}",
                 )
             )
-    head = ("variant", "golden clip: wrong words", "as the main variant", "confidence", "recordings: errors")
+    head = ("variant", "golden clip: errors, words", "as the main variant", "confidence", "recordings: errors, words")
     text = f"## Words\n\nScored by {report['scoring']}.\n\n{_table(head, rows)}" if rows else ""
     if peer := report["peer"]:
         text += (

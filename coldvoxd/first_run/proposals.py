@@ -25,6 +25,8 @@ GPU_GAIN = 1.1
 SEAM_SAVES_S = 0.05
 """Seconds per utterance that another method of seams must save."""
 PARTIALS_SLOW_S = 1.0
+BUSY_SHARE = 0.25
+"""If other programs took this share of the processors, times are no ground for a proposal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,10 @@ def proposals(document: Document) -> list[Proposal]:
     """Return the proposals; none if the weights do not understand speech."""
     if not document["understands"]:
         return []
-    return [*_hangover(document), *_seam(document), *_precision(document), *_provider(document), *_partials(document)]
+    of_words = [*_hangover(document), *_seam(document)]
+    if document["machine"]["busy_share"] >= BUSY_SHARE:
+        return of_words
+    return [*of_words, *_precision(document), *_provider(document), *_partials(document)]
 
 
 def _hangover(document: Document) -> Iterator[Proposal]:
@@ -58,12 +63,15 @@ def _hangover(document: Document) -> Iterator[Proposal]:
     shorter = [row for row in rows if int(row["value"]) < int(now) and row["interval"][1] <= SAME_POINTS]
     if better:
         chosen = min(better, key=lambda row: (row["errors"] + row["marks"], int(row["value"])))
-        yield Proposal("endpoint.hangover_ms", chosen["value"], _against(chosen, base, f"{now} ms"))
     elif shorter:
         chosen = min(shorter, key=lambda row: int(row["value"]))
-        sooner = int(now) - int(chosen["value"])
-        reason = f"{_against(chosen, base, f'{now} ms')}, and each text comes {sooner} ms earlier"
-        yield Proposal("endpoint.hangover_ms", chosen["value"], reason)
+    else:
+        return
+    later = int(chosen["value"]) - int(now)
+    reason = (
+        f"{_against(chosen, base, f'{now} ms')}; each text comes {abs(later)} ms {'later' if later > 0 else 'earlier'}"
+    )
+    yield Proposal("endpoint.hangover_ms", chosen["value"], reason)
 
 
 def _seam(document: Document) -> Iterator[Proposal]:

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 Document = Mapping[str, Any]
+LONG_PAUSE_S = 2.0
+"""Utterances with shorter pauses than this show what their length does."""
 NOT_MEASURED = "not measured here"
 
 
@@ -18,7 +20,9 @@ def _of_the_model(report: Document) -> list[tuple[str, str, str]]:
     int8: Sequence[Document] = next(
         (one["lengths"] for one in report["variants"] if one["precision"] == "int8" and one["lengths"]), []
     )
-    lost = ", ".join(f"{row['seconds']:.0f} s: {row['lost']} of {row['words']} lost" for row in int8)
+    lost = ", ".join(
+        f"{row['seconds']:.0f} s: {row['lost']} of {row['words']} lost" for row in int8 if row["pause_s"] < LONG_PAUSE_S
+    )
     holes = [row for one in report["variants"] for row in one["lengths"]]
     found = f"{sum(row['holes'] for row in holes)} holes, {sum(row['holes_filled'] for row in holes)} filled"
     return [

@@ -107,6 +107,7 @@ def document(**parts: Any) -> Mapping[str, Any]:
         **parts.pop("pauses", {}),
     }
     plain = {
+        "machine": {"busy_share": parts.pop("busy_share", 0.0)},
         "understands": True,
         "settings": settings,
         "pauses": pauses,

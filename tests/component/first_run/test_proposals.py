@@ -65,6 +65,7 @@ def test_int8_where_fp32_is_slow_and_int8_is_as_good() -> None:
     assert proposed(variants=[slow, measured("int8", p50_s=0.5, errors=2)]) == []
     assert proposed(variants=[slow, measured("int8", p50_s=0.5, lost=9)]) == []
     assert proposed(variants=[slow, measured("int8", p50_s=0.5)], settings={"precision": "int8"}) == []
+    assert proposed(variants=[slow, measured("int8", p50_s=0.5)], busy_share=0.4) == []
 
 
 def test_a_provider_that_is_slower_or_faster_than_the_cpu() -> None:
@@ -92,6 +93,7 @@ def test_the_commands_are_valid_and_have_their_figure() -> None:
         "coldvoxctl config set model.precision int8",
     ]
     assert "9 errors and marks in 200 words, 20 with 500 ms" in found[0].reason
+    assert found[0].reason.endswith("each text comes 300 ms later")
     assert "0.50 s instead of 1.20 s" in found[1].reason
     keys = {f"{doc.section}.{doc.key}" for doc in settings_file.describe()}
     assert {one.key for one in found} <= keys
