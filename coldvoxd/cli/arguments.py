@@ -8,6 +8,7 @@ from coldvoxd.arguments import Help
 from coldvoxd.cli import help_texts
 from coldvoxd.cli.argument_types import any_text, channel
 from coldvoxd.cli.evaluate_arguments import EVALUATE, add_evaluate_options
+from coldvoxd.cli.first_run_arguments import FIRST_RUN, FIRST_RUN_JSON, add_first_run_options
 from coldvoxd.cli.model_arguments import add_model_commands
 from coldvoxd.cli.parser import Commands, Parser, add_command
 from coldvoxd.cli.session_options import (
@@ -196,8 +197,8 @@ def _doctor_command(commands: Commands) -> None:
         commands,
         "doctor",
         "check the installation, and report how to fix it",
-        help_texts.DOCTOR,
-        help_texts.DOCTOR_JSON,
+        help_texts.DOCTOR + FIRST_RUN,
+        help_texts.DOCTOR_JSON + FIRST_RUN_JSON,
     )
     doctor.add_argument(
         "--report",
@@ -205,6 +206,7 @@ def _doctor_command(commands: Commands) -> None:
         metavar="FILE",
         help="also write a file for a bug report, without personal data; `-` prints it instead of the findings",
     )
+    add_first_run_options(doctor)
 
 
 def _setup_command(commands: Commands) -> None:

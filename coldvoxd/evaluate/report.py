@@ -50,7 +50,7 @@ def document(
             "confidence": 0.95,
         },
         "seed": method.seed,
-        "machine": {"processor": _processor(), "processors": os.cpu_count(), "onnxruntime": ORT_VERSION},
+        "machine": {"processor": processor(), "processors": os.cpu_count(), "onnxruntime": ORT_VERSION},
         "runs": [_run(run, method.bootstrap) for run in runs],
         "differences": [_difference(one) for one in differences],
         "gate": None if gate is None else _gate(gate),
@@ -169,7 +169,7 @@ def _gate(gate: Gate) -> dict[str, Any]:
     }
 
 
-def _processor() -> str:
+def processor() -> str:
     """Return the processor's model name; empty if the kernel does not report it."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()

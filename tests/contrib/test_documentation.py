@@ -102,6 +102,7 @@ NOT_RUN = {
     "coldvoxctl evaluate talks/ --tune": MEASURES,
     "coldvoxctl evaluate talks/ --output before.json": MEASURES,
     "coldvoxctl evaluate talks/ --precision int8 --output after.json": MEASURES,
+    "coldvoxctl doctor --first-run": "takes minutes: tests/component/cli/test_first_run.py",
     "coldvoxctl evaluate --blind before.json after.json": "asks a person; tests/component/cli/test_blind.py answers",
     "coldvoxctl evaluate talks/ --engine faster-whisper=models/whisper-base": MEASURES,
     "ffmpeg -i talk.mp4 -f wav - | coldvoxctl transcribe -": "needs ffmpeg; tests/component/cli pipe a WAV file",
