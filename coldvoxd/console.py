@@ -4,9 +4,27 @@ import os
 import signal
 import sys
 import warnings
+from collections.abc import Callable
 
 INTERRUPTED = 130
 """128 + SIGINT, as a shell reports it."""
+
+
+def run(load: Callable[[], Callable[[], int]]) -> int:
+    """Run a command, and return its exit code. `load` imports the command, and returns the function that runs it.
+
+    An interrupt before that function ends the process at once, and so does one after it, while the interpreter exits.
+    """
+    exit_on_interrupt()
+    log_python_warnings()
+    command = load()
+    try:
+        raise_on_interrupt()
+        return command()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    finally:
+        exit_on_interrupt()
 
 
 def exit_on_interrupt() -> None:

@@ -126,7 +126,8 @@ class DaemonClient:
 
         The options may have `alternatives`.
         """
-        text, found = await self._call_for_all("RetryLastWithDetails", "a{sv}", options_body(options), activate=False)
+        call = _call_of("RetryLastWithDetails", "a{sv}", options_body(options), activate=False)
+        text, found = await self._values(call)
         details = {key: value.value for key, value in found.items()}
         return str(text), details | {"alternatives": alternatives_of(details.get("alternatives", ()))}
 
@@ -294,23 +295,14 @@ class DaemonClient:
         descriptors: Sequence[int] = (),
     ) -> Any:
         """Call the daemon, and return the first value of its reply, or None. Raises ColdvoxError."""
-        values = await self._call_for_all(
-            member, signature, *body, interface=interface, activate=activate, descriptors=descriptors
-        )
-        return values[0] if values else None
-
-    async def _call_for_all(
-        self,
-        member: str,
-        signature: str = "",
-        *body: object,
-        interface: str = DICTATION,
-        activate: bool = True,
-        descriptors: Sequence[int] = (),
-    ) -> list[Any]:
-        check_text(body)
         call = _call_of(member, signature, *body, interface=interface, activate=activate)
         call.unix_fds = list(descriptors)
+        values = await self._values(call)
+        return values[0] if values else None
+
+    async def _values(self, call: Message) -> list[Any]:
+        """Return all values of the daemon's reply to a call. Raises ColdvoxError."""
+        check_text(call.body)
         try:
             async with asyncio.timeout(self._limit_s):
                 return await self._connection.ask_all(call)

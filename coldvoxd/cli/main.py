@@ -1,23 +1,20 @@
 """The entry point of coldvoxctl. It imports nothing heavy, so that an interrupt finds its handler at once."""
 
 import sys
+from collections.abc import Callable
 
 from coldvoxd import console
 
 
 def main() -> int:
     """Run the command line and return the exit code."""
-    console.exit_on_interrupt()
-    console.log_python_warnings()
+    return console.run(_load)
+
+
+def _load() -> Callable[[], int]:
     from coldvoxd.cli.dispatch import run
 
-    try:
-        console.raise_on_interrupt()
-        return run()
-    except KeyboardInterrupt:
-        return console.INTERRUPTED
-    finally:
-        console.exit_on_interrupt()  # while the interpreter exits
+    return run
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """All settings of the daemon. The docstring of each one is its documentation, from which the reference is generated."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from coldvoxd.core import channels, languages, seams
 from coldvoxd.core.decoding_options import LARGEST_BEAM
@@ -170,3 +170,9 @@ class Settings:
     replacement: ReplacementSettings = field(default_factory=ReplacementSettings)
     notifications: NotificationSettings = field(default_factory=NotificationSettings)
     log: LogSettings = field(default_factory=LogSettings)
+
+
+def limits_of(section: type, key: str) -> tuple[float, float]:
+    """Return the smallest and the largest value of a setting that is a number, given its section's class."""
+    metadata = next(one.metadata for one in fields(section) if one.name == key)
+    return metadata["min"], metadata["max"]

@@ -10,6 +10,7 @@
 `step` is pure: an event without a row raises the error for the caller and changes nothing.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -95,6 +96,18 @@ def _discards(reason: StopReason) -> Row:
     return Row(Phase.IDLE, (Effect.DISCARD,), reason)
 
 
+_ENDINGS: Mapping[Event, Row] = {
+    Event.STOP: _ends(StopReason.STOPPED),
+    Event.ENDPOINT_OF_SINGLE: _ends(StopReason.SINGLE_UTTERANCE),
+    Event.TIME_UP: _ends(StopReason.TIME_LIMIT),
+    Event.SCREEN_LOCKED: _ends(StopReason.SCREEN_LOCKED),
+    Event.SUSPENDING: _ends(StopReason.SUSPENDING),
+    Event.SHUTDOWN: _ends(StopReason.SHUTDOWN),
+    Event.CANCEL: _discards(StopReason.CANCELLED),
+    Event.CALLER_LEFT: _discards(StopReason.CALLER_LEFT),
+}
+"""How a session ends, whether or not the microphone delivers."""
+
 TABLE: dict[Phase, dict[Event, Row]] = {
     Phase.UNAVAILABLE: {
         Event.RECOVERED: Row(Phase.IDLE, capture=_FOUND),
@@ -117,14 +130,7 @@ TABLE: dict[Phase, dict[Event, Row]] = {
         Event.SHUTDOWN: Row(Phase.IDLE),
     },
     Phase.LISTENING: {
-        Event.STOP: _ends(StopReason.STOPPED),
-        Event.ENDPOINT_OF_SINGLE: _ends(StopReason.SINGLE_UTTERANCE),
-        Event.TIME_UP: _ends(StopReason.TIME_LIMIT),
-        Event.SCREEN_LOCKED: _ends(StopReason.SCREEN_LOCKED),
-        Event.SUSPENDING: _ends(StopReason.SUSPENDING),
-        Event.SHUTDOWN: _ends(StopReason.SHUTDOWN),
-        Event.CANCEL: _discards(StopReason.CANCELLED),
-        Event.CALLER_LEFT: _discards(StopReason.CALLER_LEFT),
+        **_ENDINGS,
         Event.CAPTURE_LOST: Row(Phase.BLIND, (Effect.CLOSE_UTTERANCE, Effect.AWAIT_CAPTURE), capture=_LOST),
         Event.RECOVERED: Row(Phase.LISTENING, capture=_FOUND),
         Event.RELEASED: Row(Phase.BLIND, (Effect.CLOSE_UTTERANCE, Effect.AWAIT_CAPTURE), capture=_LOST, at_rest=True),
@@ -132,14 +138,7 @@ TABLE: dict[Phase, dict[Event, Row]] = {
     Phase.BLIND: {
         Event.RECOVERED: Row(Phase.LISTENING, capture=_FOUND),
         Event.BLIND_TOO_LONG: _ends(StopReason.MICROPHONE_LOST),
-        Event.STOP: _ends(StopReason.STOPPED),
-        Event.ENDPOINT_OF_SINGLE: _ends(StopReason.SINGLE_UTTERANCE),
-        Event.TIME_UP: _ends(StopReason.TIME_LIMIT),
-        Event.SCREEN_LOCKED: _ends(StopReason.SCREEN_LOCKED),
-        Event.SUSPENDING: _ends(StopReason.SUSPENDING),
-        Event.SHUTDOWN: _ends(StopReason.SHUTDOWN),
-        Event.CANCEL: _discards(StopReason.CANCELLED),
-        Event.CALLER_LEFT: _discards(StopReason.CALLER_LEFT),
+        **_ENDINGS,
         Event.CAPTURE_LOST: Row(Phase.BLIND, capture=_LOST),
         Event.RELEASED: Row(Phase.BLIND, capture=_LOST, at_rest=True),
     },

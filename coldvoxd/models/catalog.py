@@ -30,6 +30,7 @@ from pathlib import Path
 from coldvoxd.core.errors import SettingsError
 from coldvoxd.core.languages import is_code
 from coldvoxd.core.seams import SeamMethod
+from coldvoxd.core.settings import EndpointSettings, ModelSettings, limits_of
 from coldvoxd.core.sizes import size_text
 from coldvoxd.core.text_formats import NotToml, toml_tables
 from coldvoxd.core.values import Precision
@@ -53,10 +54,10 @@ _KEYS = {
     "max_utterance_s",
     "temperature",
 }
-_SHORTEST_S, _LONGEST_S = 3.0, 120.0
-"""Limits of `max_utterance_s`, as in the settings."""
-_HOTTEST = 10.0
-"""Maximum of `temperature`, as in the settings."""
+_SHORTEST_S, _LONGEST_S = limits_of(EndpointSettings, "max_utterance_s")
+"""Limits of `max_utterance_s`, those of the settings."""
+_, _HOTTEST = limits_of(ModelSettings, "temperature")
+"""Maximum of `temperature`, that of the settings."""
 
 
 def published(name: str) -> PublishedModel | None:

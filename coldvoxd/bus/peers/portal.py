@@ -86,15 +86,8 @@ class Portal:
 
     async def descriptor(self, interface: str, member: str, signature: str, *body: object) -> int:
         """Make a call and return the file descriptor of the reply, which the caller must close. Raises PortalFault."""
-        try:
-            async with asyncio.timeout(self.limit_s):
-                return await self._connection.ask_descriptor(_call(interface, member, signature, *body))
-        except TimeoutError:
-            raise PortalSilent(self.limit_s) from None
-        except DBusError as error:
-            raise _fault(error) from error
-        except BusUnavailable as error:
-            raise PortalFault(str(error)) from error
+        async with self._answer_in_time():
+            return await self._connection.ask_descriptor(_call(interface, member, signature, *body))
 
     def tell(self, interface: str, member: str, signature: str, *body: object) -> None:
         """Make a call without waiting for its reply. Raises PortalFault if the connection is lost."""
@@ -178,9 +171,15 @@ class Portal:
         return str(self._connection.unique_name).lstrip(":").replace(".", "_")
 
     async def _ask(self, message: Message) -> Any:
+        async with self._answer_in_time():
+            return await self._connection.ask(message)
+
+    @asynccontextmanager
+    async def _answer_in_time(self) -> AsyncIterator[None]:
+        """Limit the time of a call in the context, and raise PortalFault for its errors."""
         try:
             async with asyncio.timeout(self.limit_s):
-                return await self._connection.ask(message)
+                yield
         except TimeoutError:
             raise PortalSilent(self.limit_s) from None
         except DBusError as error:

@@ -1,4 +1,4 @@
-"""A GPU whose CPU standby is cold, a model file that is removed, and the fallback engine: what serves, and what is notified."""
+"""A GPU whose CPU standby is cold, a model file that is removed, and the fallback engine: what serves, and what is shown."""
 
 import shutil
 from collections.abc import AsyncIterator
