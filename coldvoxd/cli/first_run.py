@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import math
+import os
 import sys
 import time
 from argparse import Namespace
@@ -259,10 +260,13 @@ def _files(target: Path) -> dict[str, Path]:
     files = {suffix: stem.with_name(f"{stem.name}{suffix}") for suffix in _SUFFIXES}
     for suffix, path in files.items():
         head = page.TITLE if suffix == ".md" else _SCHEMA
+        is_new = not os.path.lexists(path)
         try:
             with path.open("a+", encoding="utf-8", errors="replace") as file:
                 file.seek(0)
                 begin = file.read(len(head))
+            if is_new:
+                path.unlink()  # it was a trial
         except OSError as error:
             raise UsageFault(f"{path} cannot be written: {error.strerror or error}") from error
         if begin not in {"", head}:

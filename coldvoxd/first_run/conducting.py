@@ -7,7 +7,6 @@ import selectors
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -78,7 +77,7 @@ class _Process:
     def __init__(self, descriptors: Sequence[int]) -> None:
         root = str(Path(__file__).parents[2])
         paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+        self._log = os.fdopen(os.memfd_create("log", os.MFD_CLOEXEC), "w+b")  # in memory, whatever a library prints
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "coldvoxd.first_run"],
             env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},

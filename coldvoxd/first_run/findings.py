@@ -29,9 +29,8 @@ def finding_of(result: StepResult) -> Finding | None:
             return fail(part, f"{where}{result.message}", REPORT)
         case Status.FAILED:
             return warn(part, f"{where}{result.message}")
-    if task.variant is None:
-        return _files(result.figures)
-    found = _FINDINGS[task.step](result.figures, task.variant)
+    figures = result.figures
+    found = _files(figures) if task.variant is None else _FINDINGS[task.step](figures, task.variant)
     some = f" ({result.message} in the time)" if result.status is Status.PART else ""
     return Finding(part, found.verdict, f"{where}{found.text}{some}", found.remedy)
 
@@ -62,6 +61,12 @@ def _speech(figures: Figures, variant: Variant) -> Finding:
     words, errors = figures["words"], figures["errors"]
     rate = f"{errors} errors in {words} words of {figures['recordings']} recordings"
     golden = f"{figures['golden_errors']} errors in {figures['golden_words']} words"
+    if variant.provider != CPU and not figures["golden_as_fp32"]:
+        return warn(
+            "speech",
+            f"the golden clip has other words than on the CPU ({golden}); {rate}",
+            "the daemon does not use it",
+        )
     if errors >= NOT_UNDERSTOOD * words:
         return fail(
             "speech",
@@ -71,16 +76,15 @@ def _speech(figures: Figures, variant: Variant) -> Finding:
         )
     if not figures["golden_is_fair"]:
         return fail("speech", f"the golden clip's text is wrong ({golden}), although there are only {rate}", REPORT)
-    if figures["golden_as_fp32"] is False and variant.provider != CPU:
-        return warn("speech", f"the golden clip has other words than on the CPU; {rate}", "the daemon does not use it")
     return ok("speech", f"golden clip: {golden}; {rate}")
 
 
 def _speed(figures: Figures, _: Variant) -> Finding:
+    times = 1 / figures["real_time_factor"]
     gpu = f", {figures['gpu_mib']} MiB of the GPU" if figures["gpu_mib"] is not None else ""
     return ok(
         "speed",
-        f"3 s of speech take {figures['p50_s']:.3f} s (95 %: {figures['p95_s']:.3f} s), {1 / figures['real_time_factor']:.0f} times "
+        f"3 s of speech take {figures['p50_s']:.3f} s (95 %: {figures['p95_s']:.3f} s), {times:.{0 if times >= 10 else 1}f} times "
         f"real time; {figures['long_s']:.0f} s take {figures['long_run_s']:.2f} s; memory {figures['resident_mib']} MiB, at most "
         f"{figures['peak_mib']} MiB{gpu}",
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from coldvoxd.core.errors import ColdvoxError, ModelInvalid
 from coldvoxd.core.values import ModelFiles, Precision
-from coldvoxd.first_run.deadline import Deadline
+from coldvoxd.first_run.deadline import Deadline, share_of
 from coldvoxd.models import find_model
 from coldvoxd.models.catalog import published
 from coldvoxd.models.known_hashes import known_hashes
@@ -115,6 +115,7 @@ def as_figures(found: dict[Precision, ModelFiles], checks: list[FileCheck]) -> d
         "model": name,
         "repository": known.repository if known else "",
         "revision": known.revision if known else "",
+        "part": share_of(sum(bool(one.sha256) for one in checks), checks),
         "files": [
             {
                 "name": one.name,

@@ -45,7 +45,7 @@ class Step(StrEnum):
 
 
 WEIGHTS: dict[Step, float] = {
-    Step.FILES: 8,
+    Step.FILES: 15,
     Step.LOAD: 10,
     Step.SPEECH: 8,
     Step.SPEED: 8,

@@ -127,7 +127,7 @@ def _provider(document: Document) -> Iterator[Proposal]:
     others = [
         one
         for one in document["variants"]
-        if one["provider"] != "cpu" and one["speed"] and one["speech"] and one["speech"]["golden_is_fair"]
+        if one["provider"] != "cpu" and one["speed"] and one["speech"] and one["speech"]["golden_as_fp32"]
     ]
     if not on_cpu:
         return

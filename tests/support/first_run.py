@@ -89,7 +89,7 @@ def measured(
         "prepared": False,
         "longest_s": 15.0 if precision == "int8" else None,
         "load": {"load_s": 1.0},
-        "speech": {"errors": errors, "words": 97, "golden_is_fair": True},
+        "speech": {"errors": errors, "words": 97, "golden_is_fair": True, "golden_as_fp32": True},
         "speed": {"p50_s": p50_s, "resident_mib": 900 if precision == "int8" else 2600},
         "page": {},
         "lengths": [{"seconds": 10.0, "words": 50, "lost": lost}],

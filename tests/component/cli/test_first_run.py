@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,14 @@ class Missing:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Missing())
 """
+
+
+def listens(microphone: Path) -> bool:
+    """Return whether the virtual microphone takes commands."""
+    try:
+        return "open=yes" in command(microphone, "STATUS")
+    except OSError:
+        return False
 
 
 def said_in(text: str) -> list[str]:
@@ -99,13 +108,32 @@ def test_without_a_terminal_there_are_plain_lines(whole: tuple[subprocess.Comple
     assert ended.stdout.startswith("ok    files")
 
 
+Begin = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def begin() -> Iterator[Begin]:
+    """Start the command; it is killed with the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(*arguments: str | Path, **options: Any) -> "subprocess.Popen[str]":
+        started.append(start(*arguments, **options))
+        return started[-1]
+
+    yield begin
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
 @pytest.mark.heavy
-def test_a_damaged_file_a_budget_of_seconds_and_no_onnx_asr(tmp_path: Path) -> None:
+def test_a_damaged_file_a_budget_of_seconds_and_no_onnx_asr(begin: Begin, tmp_path: Path) -> None:
     """The hash is wrong; most of the rest does not fit into three seconds, and is named."""
     model = copy_of_mini(tmp_path / "model")
     write_manifest(model, Manifest("us/mini", "0" * 40, {name: identify(model / name) for name in FILES}))
     (model / "config.json").write_text((model / "config.json").read_text() + "\n")
-    process = start("--model", model, "--minutes", "0.05", "--json", home=tmp_path, before=WITHOUT_ONNX_ASR)
+    process = begin("--model", model, "--minutes", "0.05", "--json", home=tmp_path, before=WITHOUT_ONNX_ASR)
     out, err = process.communicate(timeout=LIMIT_S)
     *steps, done = map(json.loads, out.splitlines())
     assert (process.returncode, err) == (Exit.FAILED, "")
@@ -131,8 +159,8 @@ def first_line(process: "subprocess.Popen[str]", key: str, value: str) -> dict[s
 
 
 @pytest.mark.heavy
-def test_an_interrupt_keeps_what_was_measured(tmp_path: Path) -> None:
-    process = start(*MINI, "--minutes", "30", "--json", home=tmp_path)
+def test_an_interrupt_keeps_what_was_measured(begin: Begin, tmp_path: Path) -> None:
+    process = begin(*MINI, "--minutes", "30", "--json", home=tmp_path)
     first_line(process, "step", "speech")
     (worker,) = children_of(process.pid)
     process.send_signal(signal.SIGINT)
@@ -148,9 +176,9 @@ def test_an_interrupt_keeps_what_was_measured(tmp_path: Path) -> None:
 
 
 @pytest.mark.heavy
-def test_a_process_that_dies_takes_only_its_variant_along(tmp_path: Path) -> None:
+def test_a_process_that_dies_takes_only_its_variant_along(begin: Begin, tmp_path: Path) -> None:
     """As when a driver crashes, or the kernel lacks memory. A command that is killed itself leaves a report too."""
-    process = start(*MINI, "--minutes", "30", "--json", home=tmp_path)
+    process = begin(*MINI, "--minutes", "30", "--json", home=tmp_path)
     first_line(process, "step", "speech")
     (worker,) = children_of(process.pid)
     os.kill(worker, signal.SIGKILL)
@@ -169,9 +197,9 @@ def test_a_process_that_dies_takes_only_its_variant_along(tmp_path: Path) -> Non
 
 
 @pytest.mark.heavy
-def test_a_process_that_hangs_is_ended_after_its_time(tmp_path: Path) -> None:
+def test_a_process_that_hangs_is_ended_after_its_time(begin: Begin, tmp_path: Path) -> None:
     """As in a driver, where nothing can interrupt it."""
-    process = start(*MINI, "--minutes", "0.5", "--json", home=tmp_path)
+    process = begin(*MINI, "--minutes", "0.5", "--json", home=tmp_path)
     first_line(process, "step", "load")
     (worker,) = children_of(process.pid)
     os.kill(worker, signal.SIGSTOP)
@@ -184,14 +212,14 @@ def test_a_process_that_hangs_is_ended_after_its_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.heavy
-def test_weights_that_do_not_understand_speech(tmp_path: Path) -> None:
+def test_weights_that_do_not_understand_speech(begin: Begin, tmp_path: Path) -> None:
     """Their texts are noise, because the vocabulary is in another order. Speed and memory are measured nevertheless."""
     model = copy_of_mini(tmp_path / "model")
     *pieces, blank = (line.rpartition(" ")[0] for line in (model / "vocab.txt").read_text().splitlines())
     pieces.reverse()
     lines = [f"{piece} {number}\n" for number, piece in enumerate([*pieces, blank])]
     (model / "vocab.txt").write_text("".join(lines))
-    process = start("--model", model, "--minutes", "3", home=tmp_path)
+    process = begin("--model", model, "--minutes", "3", home=tmp_path)
     out, _ = process.communicate(timeout=LIMIT_S)
     assert process.returncode == Exit.FAILED
     assert "the golden clip's text is wrong (" in out
@@ -205,10 +233,10 @@ def test_weights_that_do_not_understand_speech(tmp_path: Path) -> None:
 
 
 @pytest.mark.heavy
-def test_a_terminal_has_a_question_and_a_bar(tmp_path: Path) -> None:
+def test_a_terminal_has_a_question_and_a_bar(begin: Begin, tmp_path: Path) -> None:
     terminal = Terminal()
     keys, ours = os.openpty()
-    process = start(*MINI, "--minutes", "0.05", home=tmp_path, stdin=ours, stderr=terminal.its, before=WITHOUT_ONNX_ASR)
+    process = begin(*MINI, "--minutes", "0.05", home=tmp_path, stdin=ours, stderr=terminal.its, before=WITHOUT_ONNX_ASR)
     os.write(keys, b"n\n")
     process.communicate(timeout=LIMIT_S)
     os.close(ours)
@@ -219,18 +247,32 @@ def test_a_terminal_has_a_question_and_a_bar(tmp_path: Path) -> None:
 
 
 @pytest.mark.heavy
-def test_a_page_that_is_read(tmp_path: Path) -> None:
-    """The words come from a virtual microphone: other ones than the page's, so nearly all of them are errors."""
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_page_that_is_read(begin: Begin, tmp_path: Path, asked: bool) -> None:
+    """The words come from a virtual microphone: other ones than the page's, so nearly all of them are errors.
+
+    The recording ends after a silence, and on a terminal, where it is asked for, with Enter.
+    """
     microphone = tmp_path / "microphone"
     settings = tmp_path / ".config/coldvoxd/coldvoxd.toml"
     settings.parent.mkdir(parents=True)
     settings.write_text(f'[microphone]\ndevice = "virtual:{microphone}"\n')
-    process = start(*MINI, "--minutes", "0.5", "--read", home=tmp_path, before=WITHOUT_ONNX_ASR)
-    eventually_blocking(microphone.exists)
+    keys, its = os.openpty()
+    terminal = Terminal()
+    options = {"stdin": its, "stderr": terminal.its} if asked else {}
+    os.write(keys, b"y\n\n")
+    process = begin(
+        *MINI, "--minutes", "0.5", *([] if asked else ["--read"]), home=tmp_path, before=WITHOUT_ONNX_ASR, **options
+    )
+    eventually_blocking(lambda: listens(microphone), what="the virtual microphone")
     for sample in samples()[:3]:
         command(microphone, f"SPEAK {sample.path}")
+    os.write(keys, b"\n")
     _, err = process.communicate(timeout=LIMIT_S)
-    assert " ".join(page().split()) in " ".join(err.split())
+    os.close(keys)
+    os.close(its)
+    shown = terminal.written()
+    assert " ".join(page().split()) in " ".join((shown if asked else err).split())
     report, markdown = report_in(tmp_path)
     found = report["variants"][0]["page"]
     now = next(one for one in found["hangover"] if one["value"] == 500)
@@ -243,12 +285,12 @@ def test_a_page_that_is_read(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("*.wav"))
 
 
-def test_memory_that_is_short_is_named_before_anything_is_loaded(tmp_path: Path) -> None:
+def test_memory_that_is_short_is_named_before_anything_is_loaded(begin: Begin, tmp_path: Path) -> None:
     model = copy_of_mini(tmp_path / "model")
     encoder = onnx.load(model / "encoder-model.onnx")
     onnx.save(encoder, model / "encoder-model.onnx", save_as_external_data=True, location="encoder-model.onnx.data")
     os.truncate(model / "encoder-model.onnx.data", 1 << 40)  # a file with a hole
-    process = start("--model", model, home=tmp_path)
+    process = begin("--model", model, home=tmp_path)
     out, err = process.communicate(timeout=LIMIT_S)
     assert (process.returncode, out) == (Exit.NOT_READY, "")
     assert "There is not enough memory: loading the model takes up to 1265" in err
@@ -264,17 +306,18 @@ def test_memory_that_is_short_is_named_before_anything_is_loaded(tmp_path: Path)
         (("--output", "mine.md"), "is no report of a first run"),
     ],
 )
-def test_wrong_arguments_end_it_at_once(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
+def test_wrong_arguments_end_it_at_once(begin: Begin, tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
     (tmp_path / "mine.md").write_text("# My diary\n")
-    process = start(*MINI, *arguments, home=tmp_path)
+    process = begin(*MINI, *arguments, home=tmp_path)
     out, err = process.communicate(timeout=LIMIT_S)
     assert (process.returncode, out) == (Exit.USAGE, "")
     assert message in err
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["mine.md"]
     assert (tmp_path / "mine.md").read_text() == "# My diary\n"
 
 
-def test_a_model_that_is_missing(tmp_path: Path) -> None:
-    process = start(home=tmp_path)
+def test_a_model_that_is_missing(begin: Begin, tmp_path: Path) -> None:
+    process = begin(home=tmp_path)
     out, err = process.communicate(timeout=LIMIT_S)
     assert (process.returncode, out) == (Exit.NOT_READY, "")
     assert "coldvoxctl model pull" in err

@@ -74,7 +74,7 @@ def test_a_provider_that_is_slower_or_faster_than_the_cpu() -> None:
     assert proposed(variants=[measured("fp32"), fast], settings={"provider": "cpu"}) == auto
     assert proposed(variants=[measured("fp32"), slow], settings={"provider": "webgpu"}) == auto
     assert proposed(variants=[measured("fp32"), fast, slow]) == []
-    wrong = {**fast, "speech": {**fast["speech"], "golden_is_fair": False}}
+    wrong = {**fast, "speech": {**fast["speech"], "golden_as_fp32": False}}
     assert proposed(variants=[measured("fp32"), wrong], settings={"provider": "cpu"}) == []
 
 
