@@ -171,8 +171,8 @@ class RecognitionQueue:
             metrics.count(Count.SPECULATIVE)
         began_s = self._loop.time()
         # All earlier utterances of the session have a result: the queue is in order.
-        job.context = session.results.text.context_of(job.utterance)
-        utterance = replace(job.utterance, context=job.context, alternatives=session.options.alternatives)
+        utterance = replace(session.results.text.following(job.utterance), alternatives=session.options.alternatives)
+        job.context = utterance.context
         job.recognition = recognition = asyncio.create_task(self._recognize(utterance), name="utterance")
         try:
             await asyncio.wait({recognition})
@@ -254,4 +254,5 @@ def _fault_of(recognition: "asyncio.Task[Hypothesis]") -> BaseException | None:
 
 def _same_audio(one: Utterance, other: Utterance) -> bool:
     """Return whether two utterances of one session hold the same samples."""
-    return one.start_sample == other.start_sample and len(one.samples) == len(other.samples)
+    spans = {(each.start_sample, len(each.samples), each.overlap.lead, each.overlap.tail) for each in (one, other)}
+    return len(spans) == 1
