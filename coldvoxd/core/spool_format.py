@@ -134,10 +134,6 @@ class Segment:
 
     def utterance(self, cut: Cut | NumberedCut, number: int) -> Utterance:
         start_sample, end_sample = audio_span(cut)
-        least = still_speech(self.session.endpoint.threshold)
-        scored = (
-            (e.start_sample, e.end_sample, e.speech_probability >= least) for e in self.events if isinstance(e, Scored)
-        )
         return Utterance(
             id=number,
             session_id=self.session.id,
@@ -145,10 +141,25 @@ class Segment:
             samples=joined(self.frames, start_sample, end_sample),
             end_reason=cut.reason,
             speech_samples=cut.speech_samples,
-            speech=speech_spans(scored, start_sample, end_sample),
+            speech=speech_spans(self._heard(), start_sample, end_sample),
             language=self.session.options.language or AUTO,
             overlap=Overlap(*cut.overlap),
         )
+
+    def _heard(self) -> Iterator[tuple[int, int, bool]]:
+        """Yield first sample and end of each frame, and whether it is speech.
+
+        Carried frames have no probabilities. Those of an utterance that is open in the header are speech: it was cut from another.
+        """
+        least = still_speech(self.session.endpoint.threshold)
+        scored = [event for event in self.events if isinstance(event, Scored)]
+        first_sample = scored[0].start_sample if scored else self.state.last_speech_sample
+        if self.state.phase is endpointing.Phase.SPEECH:
+            for frame in self.frames:
+                if self.state.onset_sample < frame.end_sample <= first_sample:
+                    yield frame.start_sample, frame.end_sample, True
+        for event in scored:
+            yield event.start_sample, event.end_sample, event.speech_probability >= least
 
     def unnumbered(self) -> list[Cut]:
         """Return the cuts that the endpointer makes if the session ends here, except those already numbered."""

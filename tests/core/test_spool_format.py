@@ -128,6 +128,10 @@ def test_the_parts_of_a_cut_have_audio_of_each_other_also_in_the_next_file() -> 
     (again,) = (read.utterance(cut, 1) for cut in read.unnumbered())
     assert (again.start_sample, again.overlap) == (second.start_sample, second.overlap)
     assert np.array_equal(again.samples, second.samples)
+    assert again.without_overlap().speech == second.without_overlap().speech, "also what was heard before the cut"
+    (shortest,) = (one.utterance(cut, 1) for one in [spool_format.read(spool_format.head(SESSION, state, kept))]
+                   for cut in one.unnumbered())  # fmt: skip
+    assert shortest.speech_start_sample == shortest.own_start_sample == first.own_end_sample
 
 
 def test_a_cut_is_read_back_with_its_overlap_and_one_of_an_earlier_version_has_none() -> None:

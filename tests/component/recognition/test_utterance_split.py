@@ -7,6 +7,7 @@ import pytest
 
 from coldvoxd.core.audible_noise import RMS
 from coldvoxd.core.values import EndReason, Hypothesis, Overlap, Token, Utterance, Word
+from coldvoxd.recognition.substitute import in_audio_of
 from coldvoxd.recognition.utterance_split import PADDING_SAMPLES, joined, moved_back, quietest_sample, split, varied
 
 
@@ -61,6 +62,19 @@ def test_varied_audio_has_the_same_own_part() -> None:
     shift_s = PADDING_SAMPLES / 16_000
     assert other.overlap.before == (Word("one", shift_s, 0.5 + shift_s, 0.9),)
     assert varied(speech(4.0)).overlap == Overlap()
+
+
+def test_an_engine_without_overlap_hears_the_own_part_and_its_times_are_those_of_all_audio() -> None:
+    part = replace(speech(4.0), overlap=Overlap(8000, 4000), speech=((0, 10_000), (50_000, 64_000)))
+    own = part.without_overlap()
+    assert (own.start_sample, len(own.samples), own.overlap) == (1000 + 8000, 52_000, Overlap())
+    assert own.speech == ((0, 2000), (42_000, 52_000))
+    assert own.samples[0] == part.samples[8000]
+    assert (part.speech_start_sample, part.speech_end_sample) == (9000, 61_000)
+    word = in_audio_of(part, heard("one")).words[0]
+    assert (word.start_s, word.end_s) == (0.7, 1.0)
+    plain = speech(4.0)
+    assert plain.without_overlap() is plain
 
 
 def test_a_word_or_two_are_not_taken_apart() -> None:
