@@ -183,6 +183,7 @@ class RecognitionQueue:
         finally:
             recognition.cancel()
             recognition.add_done_callback(_fault_of)  # marks its error as retrieved in case this task is cancelled
+        self._sinks.last_utterance.note_words_before(utterance)
         fault = _fault_of(recognition)
         if fault is not None and not isinstance(fault, ColdvoxError):
             raise fault
