@@ -16,6 +16,8 @@ from coldvoxd.bus.library import Variant
 from coldvoxd.core.edit_distance import edit_distance
 from coldvoxd.core.seams import spelled
 from coldvoxd.core.values import SAMPLE_RATE
+from coldvoxd.virtual.accelerator import PROVIDER
+from coldvoxd.virtual.client import command
 from tests.support.bus.private_bus import BusClient, PrivateBus
 from tests.support.daemon.process import RunningDaemon, daemon, default_settings
 from tests.support.eventually import eventually
@@ -50,8 +52,10 @@ def recording(tmp_path: Path) -> Sample:
 
 
 @asynccontextmanager
-async def dictating(bus: PrivateBus, tmp_path: Path, more: str = "") -> AsyncIterator[tuple[RunningDaemon, BusClient]]:
-    settings = default_settings(bus.directory / "mic") + SETTINGS + more
+async def dictating(
+    bus: PrivateBus, tmp_path: Path, provider: str = "cpu"
+) -> AsyncIterator[tuple[RunningDaemon, BusClient]]:
+    settings = default_settings(bus.directory / "mic").replace('"cpu"', f'"{provider}"') + SETTINGS
     async with daemon(bus, tmp_path, settings) as running, running.client() as client:
         await client.subscribe()
         yield running, client
@@ -164,3 +168,28 @@ async def test_a_reload_between_the_parts_costs_no_word(bus: PrivateBus, tmp_pat
         await client.call("Reload", interface=ENGINE)
         await speaking
         assert edit_distance(plain(await client.call("StopDictation")), plain(right)) <= 2
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("fault", ["FAULT memory", "HANG 1500 2"])
+async def test_another_provider_between_the_parts_costs_no_word(
+    bus: PrivateBus, tmp_path: Path, recording: Sample, fault: str
+) -> None:
+    gpu = bus.directory / "gpu"
+    async with dictating(bus, tmp_path, f"virtual:{gpu}") as (running, client):
+
+        async def is_used() -> bool:
+            return bool(await client.get(ENGINE, "ExecutionProvider") == PROVIDER)
+
+        async with asyncio.timeout(60):
+            while not await is_used():
+                await asyncio.sleep(0.05)
+        await client.call("StartDictation")
+        speaking = asyncio.create_task(running.speak(recording))
+        await eventually(lambda: client.bodies("Transcribed"), what="the first text")
+        await asyncio.to_thread(command, gpu, fault)
+        await speaking
+        transcript = await client.call("StopDictation")
+        assert wrong(transcript, recording) <= WRONG_SHARE * len(plain(recording.said))
+        providers = {details(body)["provider"] for body in client.bodies("Transcribed")}
+        assert len(providers) == 2, "both have recognized parts"
