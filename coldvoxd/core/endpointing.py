@@ -17,13 +17,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from coldvoxd.core.quiet_place import NO_PLACE, QuietPlace
+from coldvoxd.core.cut_overlap import TAIL_S, lead_samples
+from coldvoxd.core.endpoint_effects import Cut, Dropped, Effect, Paused, Resumed, SpeechBegan, SpeechEnded
+from coldvoxd.core.quiet_place import NO_PLACE, QUIET_SHARE, QuietPlace
 from coldvoxd.core.settings import EndpointSettings
 from coldvoxd.core.speech_spans import still_speech
 from coldvoxd.core.values import SAMPLE_RATE, EndReason, samples_in
-
-QUIET_SHARE = (0.6, 0.95)
-"""A cut by length falls between these shares of the maximum length, so that neither piece is very short."""
 
 
 class Phase(StrEnum):
@@ -75,51 +74,6 @@ Event = Scored | Lost | Finish
 
 
 @dataclass(frozen=True, slots=True)
-class SpeechBegan:
-    sample: int
-
-
-@dataclass(frozen=True, slots=True)
-class SpeechEnded:
-    sample: int
-
-
-@dataclass(frozen=True, slots=True)
-class Paused:
-    """If no more speech follows, the utterance will be [start_sample, end_sample)."""
-
-    start_sample: int
-    end_sample: int
-    speech_samples: int
-
-
-@dataclass(frozen=True, slots=True)
-class Resumed:
-    """Speech continues: the last Paused is void."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """The utterance [start_sample, end_sample) is complete."""
-
-    start_sample: int
-    end_sample: int
-    reason: EndReason
-    speech_samples: int = 0
-    """Number of its samples that were speech."""
-
-
-@dataclass(frozen=True, slots=True)
-class Dropped:
-    """An utterance was discarded because it held less than `min_speech_ms` of speech."""
-
-    speech_samples: int
-
-
-Effect = SpeechBegan | SpeechEnded | Paused | Resumed | Cut | Dropped
-
-
-@dataclass(frozen=True, slots=True)
 class EndpointState:
     """The complete state between two frames."""
 
@@ -134,11 +88,18 @@ class EndpointState:
     speech_samples: int = 0
     quiet: QuietPlace = NO_PLACE
     """Where a cut by length would fall."""
+    overlap_samples: int = 0
+    """Number of samples before the open utterance with which it is recognized: it was cut from the one before."""
+
+    @property
+    def audio_start_sample(self) -> int:
+        """First sample with which the open utterance is recognized."""
+        return self.start_sample - self.overlap_samples
 
     @property
     def keep_from_sample(self) -> int:
         """Audio before it is not needed again, except for the lead."""
-        return self.floor_sample if self.phase is Phase.SILENCE else self.start_sample
+        return self.floor_sample if self.phase is Phase.SILENCE else self.audio_start_sample
 
 
 class _Step:
@@ -159,6 +120,7 @@ class _Step:
         self.state = replace(
             self.state,
             start_sample=max(self.state.floor_sample, lead_sample),
+            overlap_samples=0,
             onset_sample=frame.start_sample,
             speech_samples=0,
             quiet=NO_PLACE,
@@ -187,7 +149,7 @@ class _Step:
         """Update the quietest place of the open utterance."""
         frame = self._frame()
         longest = self.settings.max_utterance_s * SAMPLE_RATE
-        first, last = (self.state.start_sample + share * longest for share in QUIET_SHARE)
+        first, last = (self.state.audio_start_sample + share * longest for share in QUIET_SHARE)
         quiet = self.state.quiet.heard(frame.level_db, frame.start_sample, frame.end_sample, first, last)
         self.state = replace(self.state, quiet=quiet)
 
@@ -196,7 +158,8 @@ class _Step:
         self.wait()
         if self.state.speech_samples >= samples_in(self.settings.min_speech_ms):
             end_sample = self.state.last_speech_sample + samples_in(self.settings.tail_ms)
-            self.effects.append(Paused(self.state.start_sample, end_sample, self.state.speech_samples))
+            overlap = (self.state.overlap_samples, 0)
+            self.effects.append(Paused(self.state.start_sample, end_sample, self.state.speech_samples, overlap))
 
     def resume(self) -> None:
         self.effects.append(Resumed())
@@ -218,11 +181,16 @@ class _Step:
         cut_sample = self.state.quiet.sample if self.state.quiet.is_known else self._now()
         speech_after = max(0, self.state.last_speech_sample - cut_sample)
         speech_before = max(0, self.state.speech_samples - speech_after)
-        self.effects.append(Cut(self.state.start_sample, cut_sample, EndReason.LENGTH, speech_before))
+        longest_s = self.settings.max_utterance_s
+        last_sample = min(self._now(), self.state.audio_start_sample + int(longest_s * SAMPLE_RATE))
+        tail = max(0, min(last_sample - cut_sample, round(TAIL_S * SAMPLE_RATE)))
+        overlap = (self.state.overlap_samples, tail)
+        self.effects.append(Cut(self.state.start_sample, cut_sample, EndReason.LENGTH, speech_before, overlap))
         self.state = replace(
             self.state,
             floor_sample=cut_sample,
             start_sample=cut_sample,
+            overlap_samples=lead_samples(longest_s),
             onset_sample=cut_sample,
             speech_samples=speech_after,
             quiet=NO_PLACE,
@@ -249,7 +217,8 @@ class _Step:
         if self.state.speech_samples < samples_in(self.settings.min_speech_ms):
             self.effects.append(Dropped(self.state.speech_samples))
         else:
-            self.effects.append(Cut(self.state.start_sample, end_sample, reason, self.state.speech_samples))
+            overlap = (self.state.overlap_samples, 0)
+            self.effects.append(Cut(self.state.start_sample, end_sample, reason, self.state.speech_samples, overlap))
         self.state = replace(self.state, floor_sample=end_sample, speech_samples=0)
 
     def _frame(self) -> Scored:
@@ -324,7 +293,7 @@ def read(state: EndpointState, event: Event, settings: EndpointSettings) -> Symb
             return Symbol.CONFIRMED if heard + length >= samples_in(settings.onset_ms) else Symbol.SPEECH
         return Symbol.SILENCE
     speaking = event.speech_probability >= still_speech(settings.threshold)
-    if event.end_sample - state.start_sample >= settings.max_utterance_s * SAMPLE_RATE:
+    if event.end_sample - state.audio_start_sample >= settings.max_utterance_s * SAMPLE_RATE:
         # The first silence after speech is handled as silence; FULL follows with the next frame.
         return Symbol.FULL if speaking or state.phase is not Phase.SPEECH else Symbol.SILENCE
     if speaking:

@@ -1,10 +1,11 @@
 """The text of one session or recording, built from the texts of its utterances in their order."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from coldvoxd.core.cut_overlap import last_words, moved
 from coldvoxd.core.seams import (
     LONGEST_BEFORE_S,
     LastTokens,
@@ -16,7 +17,7 @@ from coldvoxd.core.seams import (
     seamed,
     spelled,
 )
-from coldvoxd.core.values import SAMPLE_RATE, Hypothesis, Utterance
+from coldvoxd.core.values import SAMPLE_RATE, Hypothesis, Utterance, Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +44,27 @@ class SessionText:
         """Whether the next text is the first one here, but not the first of its session."""
         self._earlier: _Earlier | None = None
         self._closed = False
+        self._last_words: tuple[int, tuple[Word, ...]] | None = None
+        """End of the last utterance in samples, and its last words in seconds from sample 0."""
 
     @property
     def text(self) -> str:
         """All texts so far, joined: bodies, seams and the last final mark."""
         return self._joined + (self._last.pending if self._last and not self._continued else "")
+
+    def following(self, utterance: Utterance) -> Utterance:
+        """Return the next utterance with what its recognition needs to know of the earlier one."""
+        return replace(self.with_words_before(utterance), context=self.context_of(utterance))
+
+    def with_words_before(self, utterance: Utterance) -> Utterance:
+        """Return an utterance with the words of the earlier one if it begins with audio of that."""
+        if not utterance.overlap.lead or self._last_words is None:
+            return utterance
+        end_sample, words = self._last_words
+        if end_sample != utterance.own_start_sample:
+            return utterance
+        before = moved(words, -utterance.start_sample / SAMPLE_RATE)
+        return replace(utterance, overlap=replace(utterance.overlap, before=before))
 
     def context_of(self, utterance: Utterance) -> SeamContext | None:
         """Return what the recognizer needs to determine the seam before an utterance.
@@ -74,12 +91,13 @@ class SessionText:
             added = seamed(hypothesis.text, finding, self._last, is_over=is_over)
         self._joined += (added.seam if not self._continued else "") + added.body
         self._last, self._continued, self._closed = added, False, False
+        self._last_words = (utterance.own_end_sample, last_words(utterance, hypothesis))
         self._earlier = _earlier_of(utterance, hypothesis, hypothesis.last_tokens) if hypothesis.last_tokens else None
         return added
 
     def fail(self) -> None:
         """Handle that an utterance was not recognized: the next one begins a new sentence."""
-        self._earlier = None
+        self._earlier = self._last_words = None
 
     def is_over(self, sample: int) -> bool:
         """Return whether the last sentence is over, if there is no speech before this sample."""
@@ -98,10 +116,11 @@ class SessionText:
 
     def clear(self) -> None:
         """Discard all texts."""
-        self._joined, self._last, self._earlier = "", None, None
+        self._joined, self._last, self._earlier, self._last_words = "", None, None, None
 
 
 def _earlier_of(utterance: Utterance, hypothesis: Hypothesis, tokens: LastTokens) -> _Earlier:
     last_word = spelled(hypothesis.text.rpartition(" ")[2])
-    samples = before_pause(utterance.samples, utterance.speech, round(LONGEST_BEFORE_S * SAMPLE_RATE)).copy()
+    own = utterance.without_overlap()
+    samples = before_pause(own.samples, own.speech, round(LONGEST_BEFORE_S * SAMPLE_RATE)).copy()
     return _Earlier(utterance.id, utterance.speech_end_sample, tokens, last_word, samples)

@@ -19,7 +19,8 @@ import numpy as np
 
 from coldvoxd.core import endpointing
 from coldvoxd.core.audio_values import Frame
-from coldvoxd.core.endpointing import Cut, EndpointState, Finish, Lost, Scored
+from coldvoxd.core.endpoint_effects import Cut, audio_span
+from coldvoxd.core.endpointing import EndpointState, Finish, Lost, Scored
 from coldvoxd.core.framing import joined
 from coldvoxd.core.languages import AUTO
 from coldvoxd.core.quiet_place import QuietPlace
@@ -27,7 +28,7 @@ from coldvoxd.core.recipients import ends_with_caller, recipient_of
 from coldvoxd.core.settings import EndpointSettings
 from coldvoxd.core.speech_spans import speech_spans, still_speech
 from coldvoxd.core.text_formats import json_value
-from coldvoxd.core.values import EndReason, SessionOptions, Utterance
+from coldvoxd.core.values import EndReason, Overlap, SessionOptions, Utterance
 
 MAGIC = b"coldvoxd spool 1\n"
 """The number changes with the format; files with another number are not read."""
@@ -90,6 +91,21 @@ class NumberedCut:
     speech_samples: int
     decided_s: float
     """Monotonic time of the endpoint; comparable across processes."""
+    overlap: tuple[int, int] = (0, 0)
+    """`Cut.overlap`. Versions before the parts of a cut overlapped write none."""
+
+
+def numbered(utterance: Utterance, decided_s: float) -> NumberedCut:
+    """Return the record of an utterance that was cut at this monotonic time."""
+    return NumberedCut(
+        utterance.id,
+        utterance.own_start_sample,
+        utterance.own_end_sample,
+        utterance.end_reason,
+        utterance.speech_samples,
+        decided_s,
+        (utterance.overlap.lead, utterance.overlap.tail),
+    )
 
 
 @dataclass(slots=True)
@@ -117,11 +133,7 @@ class Segment:
         return next((number for number in self.attempts if number not in {cut.utterance for cut in self.cuts}), None)
 
     def utterance(self, cut: Cut | NumberedCut, number: int) -> Utterance:
-        start_sample, end_sample = cut.start_sample, cut.end_sample
-        least = still_speech(self.session.endpoint.threshold)
-        scored = (
-            (e.start_sample, e.end_sample, e.speech_probability >= least) for e in self.events if isinstance(e, Scored)
-        )
+        start_sample, end_sample = audio_span(cut)
         return Utterance(
             id=number,
             session_id=self.session.id,
@@ -129,9 +141,25 @@ class Segment:
             samples=joined(self.frames, start_sample, end_sample),
             end_reason=cut.reason,
             speech_samples=cut.speech_samples,
-            speech=speech_spans(scored, start_sample, end_sample),
+            speech=speech_spans(self._heard(), start_sample, end_sample),
             language=self.session.options.language or AUTO,
+            overlap=Overlap(*cut.overlap),
         )
+
+    def _heard(self) -> Iterator[tuple[int, int, bool]]:
+        """Yield first sample and end of each frame, and whether it is speech.
+
+        Carried frames have no probabilities. Those of an utterance that is open in the header are speech: it was cut from another.
+        """
+        least = still_speech(self.session.endpoint.threshold)
+        scored = [event for event in self.events if isinstance(event, Scored)]
+        first_sample = scored[0].start_sample if scored else self.state.last_speech_sample
+        if self.state.phase is endpointing.Phase.SPEECH:
+            for frame in self.frames:
+                if self.state.onset_sample < frame.end_sample <= first_sample:
+                    yield frame.start_sample, frame.end_sample, True
+        for event in scored:
+            yield event.start_sample, event.end_sample, event.speech_probability >= least
 
     def unnumbered(self) -> list[Cut]:
         """Return the cuts that the endpointer makes if the session ends here, except those already numbered."""
@@ -172,8 +200,8 @@ def lost(event: Lost) -> bytes:
     return _record(_Kind.LOST, _LOST.pack(event.start_sample, event.end_sample))
 
 
-def cut(numbered: NumberedCut) -> bytes:
-    return _record(_Kind.CUT, json.dumps(asdict(numbered)).encode())
+def cut(made: NumberedCut) -> bytes:
+    return _record(_Kind.CUT, json.dumps(asdict(made)).encode())
 
 
 def attempt(utterance: int) -> bytes:
@@ -252,7 +280,9 @@ def _take(segment: Segment, kind: _Kind, payload: bytes) -> None:
             segment.events.append(Lost(*_LOST.unpack(payload)))
         case _Kind.CUT:
             fields = json_value(payload)
-            segment.cuts.append(NumberedCut(**fields | {"reason": EndReason(fields["reason"])}))
+            lead, tail = fields.get("overlap", (0, 0))
+            changed = {"reason": EndReason(fields["reason"]), "overlap": (int(lead), int(tail))}
+            segment.cuts.append(NumberedCut(**fields | changed))
         case _Kind.ATTEMPT:
             segment.attempts[int.from_bytes(payload, "little")] += 1
         case _Kind.SURVIVED:

@@ -13,7 +13,7 @@ from coldvoxd.core.encoded_ahead import EncodedAhead
 from coldvoxd.core.fallback import PARAKEET, RunningEngine
 from coldvoxd.core.problems import Problem
 from coldvoxd.core.seams import LastTokens, SeamContext, SeamedText, SeamFinding
-from coldvoxd.core.speech_spans import SpeechSpan
+from coldvoxd.core.speech_spans import SpeechSpan, within
 
 SAMPLE_RATE = 16_000
 """Samples per second, everywhere behind the microphone's adapter."""
@@ -40,6 +40,31 @@ class EndReason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Word:
+    text: str
+    start_s: float
+    end_s: float
+    """Seconds from the start of the audio that was recognized."""
+    confidence: float
+    """Geometric mean of its tokens' probabilities, 0..1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """The audio at the ends of an utterance that belongs to its neighbours: only its context. See `core.cut_overlap`."""
+
+    lead: int = 0
+    """Number of samples at the beginning that belong to the utterance before it."""
+    tail: int = 0
+    """Number of samples at the end that belong to the one after it."""
+    before: tuple[Word, ...] | None = field(default=None, repr=False, compare=False)
+    """The last words of the utterance before it, in seconds from the start of this one's audio; None if unknown."""
+
+
+NO_OVERLAP = Overlap()
+
+
+@dataclass(frozen=True, slots=True)
 class Utterance:
     """Speech sent to recognition."""
 
@@ -47,10 +72,10 @@ class Utterance:
     session_id: int
     start_sample: int
     samples: npt.NDArray[np.float32] = field(repr=False)
-    """float32 (n,) in [-1, 1], 16 kHz mono."""
+    """float32 (n,) in [-1, 1], 16 kHz mono, with the overlap."""
     end_reason: EndReason
     speech_samples: int = 0
-    """Number of samples that the voice activity detector classifies as speech; 0 if unknown."""
+    """Number of its own samples that the voice activity detector classifies as speech; 0 if unknown."""
     early: npt.NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
     """Features that were computed while it arrived: `core.features.EarlyColumns`."""
     speech: tuple[SpeechSpan, ...] = field(default=(), repr=False)
@@ -63,20 +88,43 @@ class Utterance:
     """The encoder's output of exactly `samples`, if it was computed ahead."""
     alternatives: int = 0
     """Maximum number of other texts that are wanted."""
+    overlap: Overlap = NO_OVERLAP
 
     @property
     def duration_s(self) -> float:
+        """Length of `samples` in seconds."""
         return len(self.samples) / SAMPLE_RATE
 
     @property
+    def own_start_sample(self) -> int:
+        """First sample that belongs to it."""
+        return self.start_sample + self.overlap.lead
+
+    @property
+    def own_end_sample(self) -> int:
+        """End of the samples that belong to it."""
+        return self.start_sample + len(self.samples) - self.overlap.tail
+
+    @property
     def speech_start_sample(self) -> int:
-        """First sample of its speech."""
-        return self.start_sample + (self.speech[0][0] if self.speech else 0)
+        """First sample of its own speech."""
+        own = self.without_overlap()
+        return own.start_sample + (own.speech[0][0] if own.speech else 0)
 
     @property
     def speech_end_sample(self) -> int:
-        """End of its speech."""
-        return self.start_sample + (self.speech[-1][1] if self.speech else len(self.samples))
+        """End of its own speech."""
+        own = self.without_overlap()
+        return own.start_sample + (own.speech[-1][1] if own.speech else len(own.samples))
+
+    def without_overlap(self) -> "Utterance":
+        """Return it with the audio that belongs to it, and nothing that was computed of more."""
+        if not (self.overlap.lead or self.overlap.tail):
+            return self
+        begin, end = self.overlap.lead, len(self.samples) - self.overlap.tail
+        samples, speech = self.samples[begin:end], within(self.speech, begin, end)
+        own = replace(self, start_sample=self.start_sample + begin, samples=samples, speech=speech)
+        return replace(own, early=None, encoded=None, overlap=NO_OVERLAP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +138,6 @@ class Token:
     """The duration that TDT predicts besides the token."""
     logprob: float
     """Natural logarithm of the token's probability among tokens and blank."""
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    text: str
-    start_s: float
-    end_s: float
-    """Seconds from the start of the audio that was recognized."""
-    confidence: float
-    """Geometric mean of its tokens' probabilities, 0..1."""
 
 
 @dataclass(frozen=True, slots=True)

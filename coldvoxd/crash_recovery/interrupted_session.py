@@ -54,7 +54,7 @@ class InterruptedSession:
         for cut in self._segments[last].unnumbered():
             number, begun_early = (begun_early or next_number()), None
             numbered = NumberedCut(
-                number, cut.start_sample, cut.end_sample, cut.reason, cut.speech_samples, UNDECIDED_S
+                number, cut.start_sample, cut.end_sample, cut.reason, cut.speech_samples, UNDECIDED_S, cut.overlap
             )
             append(last, spool_format.cut(numbered))
             self._segments[last].cuts.append(numbered)
@@ -66,7 +66,7 @@ class InterruptedSession:
                     decided_s = numbered.decided_s if numbered.decided_s >= 0 else None
                     utterance = segment.utterance(numbered, numbered.utterance)
                     pending.append(PendingUtterance(utterance, segment.attempts[numbered.utterance], decided_s))
-        return sorted(pending, key=lambda one: one.utterance.start_sample)
+        return sorted(pending, key=lambda one: one.utterance.own_start_sample)
 
     def pending_mark(self, pending: Collection[PendingUtterance]) -> str | None:
         """Return the final mark that the last accepted text lacks; None if none was accepted before `pending`."""
@@ -94,8 +94,7 @@ class InterruptedSession:
         segment = self._segments[self._path_of[utterance.id]]
         end_sample = utterance.start_sample + len(utterance.samples)
         frames = [f for f in segment.frames if f.end_sample > utterance.start_sample and f.start_sample < end_sample]
-        span = (utterance.start_sample, end_sample)
-        cut = NumberedCut(utterance.id, *span, utterance.end_reason, utterance.speech_samples, UNDECIDED_S)
+        cut = spool_format.numbered(utterance, UNDECIDED_S)
         content = spool_format.head(self.session, EndpointState(utterance.start_sample), frames) + spool_format.cut(cut)
         os.close(create(self._quarantine, content)[0])
         self._quarantined = True

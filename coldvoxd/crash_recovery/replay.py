@@ -105,7 +105,7 @@ class Replay:
                 break
             if not (session.bound or given_up):
                 self._keep(session, one.utterance)
-            one = replace(one, utterance=replace(one.utterance, context=text.context_of(one.utterance)))  # noqa: PLW2901
+            one = replace(one, utterance=text.following(one.utterance))  # noqa: PLW2901
             hypothesis = await self._recognize(interrupted, one)
             given_up = given_up or hypothesis is None
             if not await self._may_continue(session):

@@ -13,7 +13,7 @@ from pathlib import Path
 from coldvoxd.core import endpointing, spool_format
 from coldvoxd.core.audio_values import Frame
 from coldvoxd.core.endpointing import EndpointState, Lost, Scored
-from coldvoxd.core.spool_format import NumberedCut, SpooledSession
+from coldvoxd.core.spool_format import SpooledSession, numbered
 from coldvoxd.core.values import Utterance
 from coldvoxd.crash_recovery.interrupted_session import InterruptedSession
 from coldvoxd.crash_recovery.segment_file import (
@@ -123,9 +123,7 @@ class Spool:
             return
         with self._trying(utterance.session_id):
             if kept.fd is not None:
-                span = (utterance.start_sample, utterance.start_sample + len(utterance.samples))
-                numbered = NumberedCut(utterance.id, *span, utterance.end_reason, utterance.speech_samples, decided_s)
-                write(kept.fd, spool_format.cut(numbered))
+                write(kept.fd, spool_format.cut(numbered(utterance, decided_s)))
                 kept.closed[utterance.id] = kept.path
             # Also after a failed write: there may be room again.
             self._next_segment(kept, state, (frame for frame in audio if frame.end_sample > state.keep_from_sample))

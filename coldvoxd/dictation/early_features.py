@@ -19,7 +19,7 @@ class EarlyFeatures:
         self._features_size = features_size
         self._columns: EarlyColumns | None = None
         self._start_sample = 0
-        """Start of the utterance that the columns belong to."""
+        """First sample of the audio that the columns belong to."""
 
     def update(self, state: EndpointState, audio: Iterable[Frame], end_sample: int) -> None:
         """Compute the blocks that the audio up to `end_sample` completes; discard all if no utterance is open."""
@@ -27,13 +27,13 @@ class EarlyFeatures:
         if state.phase is Phase.SILENCE or not size:
             self._columns = None
             return
-        if self._columns is None or self._start_sample != state.start_sample:
-            self._columns, self._start_sample = EarlyColumns(size), state.start_sample
-        known_sample = state.start_sample + self._columns.samples
+        if self._columns is None or self._start_sample != state.audio_start_sample:
+            self._columns, self._start_sample = EarlyColumns(size), state.audio_start_sample
+        known_sample = self._start_sample + self._columns.samples
         if end_sample - known_sample >= BLOCK_SAMPLES:
             self._columns.extend(joined(audio, known_sample, end_sample))
 
     def of(self, start_sample: int) -> npt.NDArray[np.float32] | None:
-        """Return the columns of the utterance that starts there, float32 (bins, whole blocks); None without any."""
+        """Return the columns of the audio that starts there, float32 (bins, whole blocks); None without any."""
         known = self._columns is not None and self._start_sample == start_sample
         return self._columns.columns if self._columns is not None and known else None

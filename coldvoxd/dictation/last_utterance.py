@@ -70,6 +70,13 @@ class LastUtterance:
         """Keep an utterance in place of the previous one."""
         self._kept = _Kept(utterance, source)
 
+    def note_words_before(self, utterance: Utterance) -> None:
+        """Keep the words before the utterance with it, if it is the last one: they are known when its recognition begins."""
+        kept = self._kept
+        if kept is not None and kept.utterance.id == utterance.id and utterance.overlap.before is not None:
+            overlap = replace(kept.utterance.overlap, before=utterance.overlap.before)
+            self._kept = replace(kept, utterance=replace(kept.utterance, overlap=overlap))
+
     def keep_earlier(self, session: SpooledSession, utterance: Utterance) -> None:
         """Keep an utterance of an earlier process, unless there is a newer one."""
         self._keep_unless_newer(utterance, session.recipient)

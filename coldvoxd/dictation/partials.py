@@ -97,11 +97,12 @@ class Partials:
             fed_sample - heard_sample < samples_in(LEAST_NEW_MS)
             or self._loop.time() < self._not_before_s
             or (growing is not None and growing.has_failed)
+            or (endpoint.overlap_samples and session.results.pending)  # it begins with words that have no text yet
             or not (self._engine.idle and self._engine.status.ready)
             or not self.may_show()
         ):
             return
-        utterance = session.segmenter.utterance_so_far()
+        utterance = session.results.text.with_words_before(session.segmenter.utterance_so_far())
         self._run = asyncio.create_task(self._recognize(session, utterance), name="partial")
         self._run.add_done_callback(self._ended)
 
@@ -110,7 +111,7 @@ class Partials:
         if session is not self._session:
             return
         growing = self._growing_of(utterance)
-        growing.heard_sample = utterance.start_sample + len(utterance.samples)
+        growing.heard_sample = utterance.own_end_sample
         growing.agreement = growing.agreement.with_hypothesis(text)
         self._show(session, growing, growing.agreement.stable_text, growing.agreement.unstable_text)
 
@@ -132,7 +133,7 @@ class Partials:
                 self._show(self._session, growing, "", "")
 
     def _growing_of(self, utterance: Utterance) -> _Growing:
-        first = _Growing(utterance.start_sample, utterance.id, utterance.start_sample, Agreement())
+        first = _Growing(utterance.own_start_sample, utterance.id, utterance.own_start_sample, Agreement())
         return self._growing.setdefault(utterance.id, first)
 
     def _show(self, session: Session, growing: _Growing, stable: str, unstable: str) -> None:

@@ -171,8 +171,8 @@ class RecognitionQueue:
             metrics.count(Count.SPECULATIVE)
         began_s = self._loop.time()
         # All earlier utterances of the session have a result: the queue is in order.
-        job.context = session.results.text.context_of(job.utterance)
-        utterance = replace(job.utterance, context=job.context, alternatives=session.options.alternatives)
+        utterance = replace(session.results.text.following(job.utterance), alternatives=session.options.alternatives)
+        job.context = utterance.context
         job.recognition = recognition = asyncio.create_task(self._recognize(utterance), name="utterance")
         try:
             await asyncio.wait({recognition})
@@ -183,6 +183,7 @@ class RecognitionQueue:
         finally:
             recognition.cancel()
             recognition.add_done_callback(_fault_of)  # marks its error as retrieved in case this task is cancelled
+        self._sinks.last_utterance.note_words_before(utterance)
         fault = _fault_of(recognition)
         if fault is not None and not isinstance(fault, ColdvoxError):
             raise fault
@@ -254,4 +255,5 @@ def _fault_of(recognition: "asyncio.Task[Hypothesis]") -> BaseException | None:
 
 def _same_audio(one: Utterance, other: Utterance) -> bool:
     """Return whether two utterances of one session hold the same samples."""
-    return one.start_sample == other.start_sample and len(one.samples) == len(other.samples)
+    spans = {(each.start_sample, len(each.samples), each.overlap.lead, each.overlap.tail) for each in (one, other)}
+    return len(spans) == 1

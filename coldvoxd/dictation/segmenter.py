@@ -13,25 +13,14 @@ from dataclasses import dataclass, replace
 
 from coldvoxd.core import endpointing
 from coldvoxd.core.audio_values import Frame, Gap, ScoredFrame
-from coldvoxd.core.endpointing import (
-    Cut,
-    Dropped,
-    EndpointState,
-    Finish,
-    Lost,
-    Paused,
-    Phase,
-    Resumed,
-    Scored,
-    SpeechBegan,
-    SpeechEnded,
-)
+from coldvoxd.core.endpoint_effects import Cut, Dropped, Paused, Resumed, SpeechBegan, SpeechEnded, audio_span
+from coldvoxd.core.endpointing import EndpointState, Finish, Lost, Phase, Scored
 from coldvoxd.core.framing import joined
 from coldvoxd.core.languages import AUTO
 from coldvoxd.core.metrics import Count
 from coldvoxd.core.speech_spans import speech_spans, still_speech
 from coldvoxd.core.spool_format import SpooledSession
-from coldvoxd.core.values import EndReason, Utterance, samples_in
+from coldvoxd.core.values import EndReason, Overlap, Utterance, samples_in
 from coldvoxd.dictation.early_features import EarlyFeatures
 from coldvoxd.dictation.sinks import Sinks
 
@@ -133,9 +122,9 @@ class Segmenter:
 
         It does not say where its speech is, so that no holes are looked for.
         """
-        return replace(
-            self._utterance(Paused(self.endpoint.start_sample, self.fed_sample, 0), EndReason.STOP), speech=()
-        )
+        endpoint = self.endpoint
+        so_far = Paused(endpoint.start_sample, self.fed_sample, 0, (endpoint.overlap_samples, 0))
+        return replace(self._utterance(so_far, EndReason.STOP), speech=())
 
     def begin(self) -> None:
         """Write the start of the session to the journal."""
@@ -246,16 +235,18 @@ class Segmenter:
     def _utterance(self, cut: Cut | Paused, reason: EndReason) -> Utterance:
         if self._next_number is None:
             self._next_number = next(self._numbers)
+        first_sample, end_sample = audio_span(cut)
         return Utterance(
             id=self._next_number,
             session_id=self.session.id,
-            start_sample=cut.start_sample,
-            early=self._early.of(cut.start_sample),
-            samples=joined(self._audio, cut.start_sample, cut.end_sample),
+            start_sample=first_sample,
+            early=self._early.of(first_sample),
+            samples=joined(self._audio, first_sample, end_sample),
             end_reason=reason,
             speech_samples=cut.speech_samples,
-            speech=speech_spans(self._speech, cut.start_sample, cut.end_sample),
+            speech=speech_spans(self._speech, first_sample, end_sample),
             language=self.session.options.language or AUTO,
+            overlap=Overlap(*cut.overlap),
         )
 
     def _forget_old_audio(self) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from coldvoxd.core.audio_values import Frame, Gap
-from coldvoxd.core.endpointing import Resumed, SpeechBegan, SpeechEnded
+from coldvoxd.core.endpoint_effects import Resumed, SpeechBegan, SpeechEnded
 from coldvoxd.core.languages import in_force, is_ignored
 from coldvoxd.core.metrics import Count, Stage
 from coldvoxd.core.problems import Problem

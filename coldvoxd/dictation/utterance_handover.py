@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from coldvoxd.core.languages import AUTO
-from coldvoxd.core.values import EndReason, Utterance
+from coldvoxd.core.values import EndReason, Overlap, Utterance
 
 _FULL_SCALE = 32768
 
@@ -22,12 +22,14 @@ def packed(utterance: Utterance) -> dict[str, Any]:
         "speech_samples": utterance.speech_samples,
         "speech": utterance.speech,
         "language": utterance.language,
+        "overlap": (utterance.overlap.lead, utterance.overlap.tail),
         "samples": base64.b64encode(samples.tobytes()).decode("ascii"),
     }
 
 
 def unpacked(content: dict[str, Any]) -> Utterance:
     """Return the utterance from the result of `packed`. Raises ValueError, TypeError or KeyError if it is invalid."""
+    lead, tail = content.get("overlap", (0, 0))
     samples = np.frombuffer(base64.b64decode(content["samples"], validate=True), "<i2")
     return Utterance(
         int(content["id"]),
@@ -38,4 +40,5 @@ def unpacked(content: dict[str, Any]) -> Utterance:
         int(content["speech_samples"]),
         speech=tuple((int(begin), int(end)) for begin, end in content.get("speech", ())),
         language=str(content.get("language", AUTO)),
+        overlap=Overlap(int(lead), int(tail)),
     )

@@ -5,13 +5,14 @@ for real time.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from coldvoxd.core import endpointing
-from coldvoxd.core.endpointing import Cut, EndpointState, Finish, Scored
+from coldvoxd.core.endpoint_effects import Cut, audio_span
+from coldvoxd.core.endpointing import EndpointState, Finish, Scored
 from coldvoxd.core.languages import AUTO
 from coldvoxd.core.levels import level_db
 from coldvoxd.core.ports import Recognizer, SpeechDetector
@@ -19,7 +20,7 @@ from coldvoxd.core.seams import SeamRules
 from coldvoxd.core.session_text import SessionText
 from coldvoxd.core.settings import EndpointSettings
 from coldvoxd.core.speech_spans import speech_spans, still_speech
-from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, Utterance
+from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, Overlap, Utterance
 from coldvoxd.evaluate.noise import Wave
 
 ROOM_RMS = 1e-4
@@ -71,16 +72,18 @@ def utterances(speech: Speech, settings: EndpointSettings, language: str = AUTO)
         state, effects = endpointing.step(state, event, settings)
         for cut in (effect for effect in effects if isinstance(effect, Cut)):
             number += 1
-            samples = speech.samples[cut.start_sample : cut.end_sample].astype(np.float32) / np.float32(32768)
+            begin, end = audio_span(cut)
+            samples = speech.samples[begin:end].astype(np.float32) / np.float32(32768)
             yield Utterance(
                 number,
                 1,
-                cut.start_sample,
+                begin,
                 samples,
                 cut.reason,
                 cut.speech_samples,
-                speech=speech_spans(found, cut.start_sample, cut.end_sample),
+                speech=speech_spans(found, begin, end),
                 language=language,
+                overlap=Overlap(*cut.overlap),
             )
 
 
@@ -91,7 +94,7 @@ def dictate(
     text = SessionText(rules)
     count, recognition_s, seam_s = 0, 0.0, 0.0
     for utterance in utterances(speech, settings, language):
-        asked = replace(utterance, context=text.context_of(utterance))
+        asked = text.following(utterance)
         hypothesis = recognizer.recognize(asked)
         count += 1
         recognition_s += hypothesis.inference_s

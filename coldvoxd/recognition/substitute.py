@@ -3,14 +3,16 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
+from coldvoxd.core.cut_overlap import moved
 from coldvoxd.core.errors import ColdvoxError, NotReady
 from coldvoxd.core.fallback import RunningEngine
 from coldvoxd.core.metrics import Metrics
 from coldvoxd.core.ports import MissingModel
 from coldvoxd.core.problems import Problem
 from coldvoxd.core.sentences import sentences
-from coldvoxd.core.values import Hypothesis, Utterance
+from coldvoxd.core.values import SAMPLE_RATE, Hypothesis, Utterance
 from coldvoxd.recognition.backends import FallbackBackend
 from coldvoxd.recognition.cpu_fallback import CpuFallback
 from coldvoxd.recognition.cpu_standby import CpuStandby
@@ -23,7 +25,7 @@ class Substitute:
     """Opens the fallback engine when it is needed, and closes it afterwards. Event loop only.
 
     Its recognizer has a call thread, time limits and attempts as the one on the CPU; speech without words is not recognized again,
-    because that serves Parakeet only. Without a `backend` there is no fallback.
+    because that serves Parakeet only. It gets no overlap: the times of whisper.cpp's words are too coarse. Without a `backend` there is no fallback.
     """
 
     def __init__(self, backend: FallbackBackend | None, metrics: Metrics, report_error: Callable[[str], None]) -> None:
@@ -102,7 +104,7 @@ class Substitute:
             raise NotReady("The fallback engine is not open.")
         self._in_hand += 1
         try:
-            return await self._recognition.recognize(utterance)
+            return in_audio_of(utterance, await self._recognition.recognize(utterance.without_overlap()))
         finally:
             self._in_hand -= 1
             self._close_when_done()
@@ -113,7 +115,8 @@ class Substitute:
             return None
         self._in_hand += 1
         try:
-            return await self._recognition.recognize_partial(utterance)
+            partial = await self._recognition.recognize_partial(utterance.without_overlap())
+            return None if partial is None else in_audio_of(utterance, partial)
         finally:
             self._in_hand -= 1
             self._close_when_done()
@@ -132,6 +135,11 @@ class Substitute:
         if self._recognition is None and self._cpu is not None and not self._in_hand:
             self._cpu.close()
             self._cpu = None
+
+
+def in_audio_of(utterance: Utterance, hypothesis: Hypothesis) -> Hypothesis:
+    """Return a hypothesis of the utterance without its overlap with the times of all its audio."""
+    return replace(hypothesis, words=moved(hypothesis.words, utterance.overlap.lead / SAMPLE_RATE))
 
 
 def explained(found: MissingModel, reason: str) -> MissingModel:

@@ -7,9 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from coldvoxd.core.audible_noise import with_noise
+from coldvoxd.core.cut_overlap import moved
 from coldvoxd.core.features import HOP_SAMPLES
 from coldvoxd.core.speech_spans import within
-from coldvoxd.core.values import SAMPLE_RATE, EndReason, Hypothesis, Utterance
+from coldvoxd.core.values import SAMPLE_RATE, EndReason, Hypothesis, Overlap, Utterance
 
 SHORTEST_S = 2.0
 """Shorter utterances are not split: each piece would be a word or less."""
@@ -37,7 +38,7 @@ def split(utterance: Utterance) -> tuple[Utterance, Utterance] | None:
     if utterance.duration_s < SHORTEST_S:
         return None
     at = quietest_sample(utterance.samples)
-    length = len(utterance.samples)
+    length, overlap = len(utterance.samples), utterance.overlap
     first = replace(
         utterance,
         samples=utterance.samples[:at],
@@ -45,6 +46,7 @@ def split(utterance: Utterance) -> tuple[Utterance, Utterance] | None:
         early=None,
         encoded=None,
         speech=within(utterance.speech, 0, at),
+        overlap=replace(overlap, lead=min(overlap.lead, at), tail=max(0, overlap.tail - (length - at))),
     )
     return first, replace(
         utterance,
@@ -54,7 +56,15 @@ def split(utterance: Utterance) -> tuple[Utterance, Utterance] | None:
         encoded=None,
         context=None,
         speech=within(utterance.speech, at, length),
+        overlap=replace(later(overlap, -at), lead=max(0, overlap.lead - at), tail=min(overlap.tail, length - at)),
     )
+
+
+def later(overlap: Overlap, samples: int) -> Overlap:
+    """Return an overlap whose words begin that many samples later."""
+    if overlap.before is None:
+        return overlap
+    return replace(overlap, before=moved(overlap.before, samples / SAMPLE_RATE))
 
 
 def joined(first: Hypothesis, second: Hypothesis, offset_samples: int) -> Hypothesis:
@@ -85,7 +95,18 @@ def varied(utterance: Utterance) -> Utterance:
     samples = with_noise(np.pad(utterance.samples, PADDING_SAMPLES))
     speech = tuple((begin + PADDING_SAMPLES, end + PADDING_SAMPLES) for begin, end in utterance.speech)
     start_sample = utterance.start_sample - PADDING_SAMPLES
-    return replace(utterance, samples=samples, start_sample=start_sample, early=None, encoded=None, speech=speech)
+    overlap = later(utterance.overlap, PADDING_SAMPLES)
+    lead, tail = (length + PADDING_SAMPLES if length else 0 for length in (overlap.lead, overlap.tail))
+    overlap = replace(overlap, lead=lead, tail=tail)
+    return replace(
+        utterance,
+        samples=samples,
+        start_sample=start_sample,
+        early=None,
+        encoded=None,
+        speech=speech,
+        overlap=overlap,
+    )
 
 
 def moved_back(hypothesis: Hypothesis, duration_s: float) -> Hypothesis:

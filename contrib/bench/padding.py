@@ -26,7 +26,8 @@ sys.path.insert(0, str(ROOT))
 
 from coldvoxd.core import endpointing  # noqa: E402
 from coldvoxd.core.edit_distance import edit_distance  # noqa: E402
-from coldvoxd.core.endpointing import Cut, EndpointState, Finish, Scored  # noqa: E402
+from coldvoxd.core.endpoint_effects import Cut  # noqa: E402
+from coldvoxd.core.endpointing import EndpointState, Finish, Scored  # noqa: E402
 from coldvoxd.core.settings import EndpointSettings  # noqa: E402
 from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, Precision  # noqa: E402
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer  # noqa: E402 - the checkout's own

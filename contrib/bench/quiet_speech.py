@@ -40,7 +40,8 @@ sys.path.insert(0, str(ROOT))
 from coldvoxd.core import endpointing  # noqa: E402
 from coldvoxd.core.audio_values import Frame  # noqa: E402
 from coldvoxd.core.edit_distance import edit_distance  # noqa: E402
-from coldvoxd.core.endpointing import Cut, EndpointState, Finish, Scored  # noqa: E402
+from coldvoxd.core.endpoint_effects import Cut  # noqa: E402
+from coldvoxd.core.endpointing import EndpointState, Finish, Scored  # noqa: E402
 from coldvoxd.core.levels import level_db  # noqa: E402
 from coldvoxd.core.settings import EndpointSettings  # noqa: E402
 from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, EndReason, Hypothesis, Precision, Utterance  # noqa: E402

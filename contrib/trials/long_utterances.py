@@ -8,7 +8,9 @@ Clips of speech follow each other with no more than 0.1 s between them, for 14 s
 - whole with 20 ms and with 40 ms of silence before it: a control. A person's words do not depend on that, the model's text does;
 - cut by the daemon's own rule (core/quiet_place.py) so that no part has more than 8 s,
 - cut in the same places with an overlap, as pieces of a file are (files/overlap.py): each part begins 1.5 s before the cut and ends 1 s
-  behind it, and the texts are joined at a word that both have.
+  behind it, and the texts are joined at a word that both have;
+- as by the daemon: its endpointer cuts so that no part has more than 8 s with its overlap, and each part publishes its own words
+  (core/cut_overlap.py, by coldvoxd/evaluate/sessions.py).
 
 The clips are the samples of the bundled model, or with --corpus those of a folder in LibriSpeech's layout.
 Columns: words that were said; word errors against what was said; words that differ from the text of the whole recording; recordings in
@@ -28,12 +30,15 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from coldvoxd.core.edit_distance import edit_distance  # noqa: E402 - the checkout's own
-from coldvoxd.core.endpointing import QUIET_SHARE  # noqa: E402
-from coldvoxd.core.quiet_place import NO_PLACE  # noqa: E402
-from coldvoxd.core.seams import spelled  # noqa: E402
+from coldvoxd.core.endpointing import Scored  # noqa: E402
+from coldvoxd.core.levels import level_db  # noqa: E402
+from coldvoxd.core.quiet_place import NO_PLACE, QUIET_SHARE  # noqa: E402
+from coldvoxd.core.seams import SeamMethod, SeamRules, spelled  # noqa: E402
+from coldvoxd.core.settings import EndpointSettings  # noqa: E402
 from coldvoxd.core.values import SAMPLE_RATE, Precision, Word  # noqa: E402
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer  # noqa: E402
 from coldvoxd.evaluate.datasets import read  # noqa: E402
+from coldvoxd.evaluate.sessions import Speech, dictate  # noqa: E402
 from coldvoxd.files.overlap import joint  # noqa: E402
 from coldvoxd.models import find_model  # noqa: E402
 from tests.support.sound.speech import Wave, samples  # noqa: E402
@@ -116,6 +121,18 @@ class Ways:
             words = [*words[:kept], *after[dropped:]]
         return spoken(" ".join(word.text for word in words))
 
+    def by_daemon(self, wave: Wave) -> list[str]:
+        full_scale = 32768
+        samples = np.clip(np.rint(wave * full_scale), -full_scale, full_scale - 1).astype(np.int16)
+        samples = samples[: len(samples) // FRAME * FRAME]
+        frames = tuple(
+            Scored(at * FRAME, (at + 1) * FRAME, 1.0, level_db(frame))
+            for at, frame in enumerate(samples.reshape(-1, FRAME))
+        )
+        settings = EndpointSettings(max_utterance_s=LONGEST_S)
+        session = dictate(Speech(samples, frames), self._recognizer, settings, SeamRules(SeamMethod.STATE))
+        return spoken(session.text)
+
     def _words(self, wave: Wave, begin: int, end: int) -> list[Word]:
         shift_s = begin / SAMPLE_RATE
         words = self._recognizer.recognize_samples(wave[begin:end]).words
@@ -140,6 +157,7 @@ def main() -> None:
         "whole, 40 ms later": lambda wave: ways.whole(wave, 40),
         "cut": ways.cut,
         "cut, overlapping": ways.overlapped,
+        "cut by the daemon": ways.by_daemon,
     }
     totals = {name: np.zeros(3, int) for name in columns}
     words = 0

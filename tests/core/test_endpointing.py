@@ -5,24 +5,9 @@ from random import Random
 
 import pytest
 
-from coldvoxd.core.endpointing import (
-    TABLE,
-    Cut,
-    Dropped,
-    Effect,
-    EndpointState,
-    Finish,
-    Lost,
-    Paused,
-    Phase,
-    Resumed,
-    Scored,
-    SpeechBegan,
-    SpeechEnded,
-    Symbol,
-    read,
-    step,
-)
+from coldvoxd.core.cut_overlap import lead_samples
+from coldvoxd.core.endpoint_effects import Cut, Dropped, Effect, Paused, Resumed, SpeechBegan, SpeechEnded, audio_span
+from coldvoxd.core.endpointing import TABLE, EndpointState, Finish, Lost, Phase, Scored, Symbol, read, step
 from coldvoxd.core.quiet_place import QuietPlace
 from coldvoxd.core.settings import EndpointSettings
 from coldvoxd.core.values import FRAME_SAMPLES, EndReason
@@ -106,8 +91,10 @@ def test_the_lead_never_reaches_before_the_session() -> None:
 def test_a_long_utterance_is_cut_at_its_quietest_place_and_nothing_is_lost_or_doubled() -> None:
     story = Story().frames("#" * 70 + "q" + "#" * 60 + "." * 8)
     first, second = story.cuts
-    assert first == Cut(0, 70 * F + F // 2, EndReason.LENGTH, 70 * F + F // 2)
+    cut = 70 * F + F // 2
+    assert first == Cut(0, cut, EndReason.LENGTH, cut, (0, 100 * F - cut))
     assert second.start_sample == first.end_sample
+    assert second.overlap == (lead_samples(3.2), 0)
     assert second.end_sample == 131 * F + F
     assert [type(effect) for effect in story.said] == [SpeechBegan, Cut, SpeechEnded, Cut]
 
@@ -128,6 +115,28 @@ def test_hours_of_speech_are_cut_into_pieces_within_the_limit_that_join_exactly(
     for before, after in zip(story.cuts, story.cuts[1:], strict=False):
         assert before.end_sample == after.start_sample
     assert all(cut.end_sample - cut.start_sample <= 3.2 * 16_000 for cut in story.cuts)
+    spans = [audio_span(cut) for cut in story.cuts]
+    assert all(end - begin <= 3.2 * 16_000 for begin, end in spans), "with the overlap too"
+    for cut, span, following in zip(story.cuts, spans, spans[1:], strict=False):
+        assert span[1] > cut.end_sample > following[0], "each part has audio of its neighbour"
+
+
+def test_only_a_part_behind_a_cut_by_length_begins_with_audio_of_the_one_before() -> None:
+    story = Story().frames("#" * 110).lost(2).frames("####" + "." * 8 + "####" + "." * 8)
+    assert [cut.reason for cut in story.cuts] == [EndReason.LENGTH, EndReason.GAP, *[EndReason.ENDPOINT] * 2]
+    assert [cut.overlap[0] > 0 for cut in story.cuts] == [False, True, False, False]
+    assert [cut.overlap[1] > 0 for cut in story.cuts] == [True, False, False, False]
+
+
+def test_audio_that_the_open_part_begins_with_is_kept_and_the_pause_reports_it() -> None:
+    story = Story(replace(SETTINGS, hangover_ms=320)).frames("#" * 101)
+    assert story.state.keep_from_sample == story.cuts[0].end_sample - lead_samples(3.2)
+    story.frames("#" * 5 + "." * 7)
+    paused = next(effect for effect in story.said if isinstance(effect, Paused))
+    story.frames("." * 8)
+    last = story.cuts[-1]
+    assert audio_span(paused) == audio_span(last)
+    assert last.overlap == (lead_samples(3.2), 0)
 
 
 def test_the_greatest_length_in_a_pause_ends_there() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from coldvoxd.core.seams import MARGIN, LastTokens, SeamFinding, SeamMethod, SeamRules
 from coldvoxd.core.session_text import SessionText
-from coldvoxd.core.values import SAMPLE_RATE, EndReason, Hypothesis, Utterance
+from coldvoxd.core.values import SAMPLE_RATE, EndReason, Hypothesis, Overlap, Utterance, Word
 
 RULES = SeamRules(SeamMethod.STATE, longest_pause_s=2.0)
 CONTINUES = SeamFinding(continues=True, lowers=True)
@@ -42,6 +42,23 @@ def test_the_first_utterance_has_no_context_and_the_next_has_that_of_the_first()
     assert context is not None
     assert (context.method, context.tokens, context.last_word) == (SeamMethod.STATE, LastTokens("v", (1, 2)), "peter")
     assert len(context.samples) == SAMPLE_RATE + MARGIN
+
+
+def test_the_part_after_a_cut_receives_the_words_before_it_in_its_own_times() -> None:
+    text = SessionText(RULES)
+    first = replace(utterance(1, 0.0, seconds=10.0), overlap=Overlap(0, SAMPLE_RATE))
+    words = (Word("Send", 1.0, 1.5, 0.9), Word("it", 8.0, 8.5, 0.9))
+    second = replace(utterance(2, 8.0, seconds=5.0), overlap=Overlap(SAMPLE_RATE, 0))
+    assert text.following(second).overlap.before is None, "nothing was recognized"
+    text.add(first, replace(said("Send it"), words=words))
+    assert text.following(second).overlap.before == (Word("it", 0.0, 0.5, 0.9),)
+    context = text.following(second).context
+    assert context is not None
+    assert len(context.samples) == 3 * SAMPLE_RATE, "of its own audio, without the tail"
+    assert text.following(replace(second, start_sample=0)).overlap.before is None, "another utterance is between"
+    assert text.following(utterance(2, 9.0)).overlap.before is None
+    text.fail()
+    assert text.following(second).overlap.before is None
 
 
 def test_a_sentence_continues_or_not_as_was_found() -> None:

@@ -3,13 +3,15 @@
 import json
 import random
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
 from coldvoxd.core import endpointing, spool_format
 from coldvoxd.core.audio_values import Frame
-from coldvoxd.core.endpointing import Cut, EndpointState, Finish, Lost, Scored
+from coldvoxd.core.endpoint_effects import Cut
+from coldvoxd.core.endpointing import EndpointState, Finish, Lost, Scored
 from coldvoxd.core.quiet_place import QuietPlace
 from coldvoxd.core.settings import EndpointSettings
 from coldvoxd.core.spool_format import NumberedCut, SpoolDamaged, SpooledSession
@@ -53,7 +55,7 @@ def cuts_of(*parts: tuple[int, float]) -> list[Cut]:
 def test_a_header_of_an_earlier_version_is_read() -> None:
     written = spool_format.head(SESSION, EndpointState(512, endpointing.Phase.SPEECH, 512, 512, 1024, 512))
     body = json.loads(written[len(spool_format.MAGIC) + spool_format._RECORD.size :])
-    del body["state"]["quiet"]
+    del body["state"]["quiet"], body["state"]["overlap_samples"]
     body["state"] |= {"quiet_sample": 600, "quiet_db": -40.0}
     earlier = spool_format.MAGIC + spool_format._record(spool_format._Kind.HEAD, json.dumps(body).encode())
     read = spool_format.read(earlier)
@@ -103,6 +105,43 @@ def test_samples_of_an_utterance_are_those_that_were_heard() -> None:
     assert utterance.speech == ((20 * FRAME_SAMPLES - cut.start_sample, 50 * FRAME_SAMPLES - cut.start_sample),)
     assert utterance.speech_samples == cut.speech_samples == 30 * FRAME_SAMPLES
     assert np.array_equal(utterance.samples * 32768, everything[cut.start_sample : cut.end_sample])
+
+
+def test_the_parts_of_a_cut_have_audio_of_each_other_also_in_the_next_file() -> None:
+    """The file of the second part begins with what was kept of the first one's audio."""
+    parts = ((120, 0.9), (20, 0.0))
+    events = list(story(*parts))
+    everything = np.concatenate([heard.samples for _, heard in events])
+    whole = spool_format.read(written(*parts))
+    first, second = (whole.utterance(cut, number) for number, cut in enumerate(whole.unnumbered()))
+    assert first.overlap.tail > 0 < second.overlap.lead
+    assert first.own_end_sample == second.own_start_sample == second.start_sample + second.overlap.lead
+    for one in (first, second):
+        assert np.array_equal(one.samples * 32768, everything[one.start_sample :][: len(one.samples)])
+    state, number = EndpointState(0), 0
+    while not number or state.floor_sample == 0:
+        state, _ = endpointing.step(state, events[number][0], SETTINGS)
+        number += 1
+    kept = [heard for _, heard in events[:number] if heard.end_sample > state.keep_from_sample]
+    later = [spool_format.heard(event, heard) for event, heard in events[number:]]
+    read = spool_format.read(spool_format.head(SESSION, state, kept) + b"".join(later))
+    (again,) = (read.utterance(cut, 1) for cut in read.unnumbered())
+    assert (again.start_sample, again.overlap) == (second.start_sample, second.overlap)
+    assert np.array_equal(again.samples, second.samples)
+    assert again.without_overlap().speech == second.without_overlap().speech, "also what was heard before the cut"
+    (shortest,) = (one.utterance(cut, 1) for one in [spool_format.read(spool_format.head(SESSION, state, kept))]
+                   for cut in one.unnumbered())  # fmt: skip
+    assert shortest.speech_start_sample == shortest.own_start_sample == first.own_end_sample
+
+
+def test_a_cut_is_read_back_with_its_overlap_and_one_of_an_earlier_version_has_none() -> None:
+    cut = NumberedCut(4, 100, 900, EndReason.LENGTH, 640, 12.5, (80, 70))
+    head = spool_format.head(SESSION, EndpointState(0))
+    assert spool_format.read(head + spool_format.cut(cut)).cuts == [cut]
+    fields = asdict(cut)
+    del fields["overlap"]
+    record = spool_format._record(spool_format._Kind.CUT, json.dumps(fields).encode())
+    assert spool_format.read(head + record).cuts == [replace(cut, overlap=(0, 0))]
 
 
 def test_a_file_that_ends_anywhere_gives_what_is_whole() -> None:

@@ -1,7 +1,7 @@
 """How a kind of model turns encoder frames into tokens: one interface for all of them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy.typing as npt
 from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.decoding_options import GREEDY, DecodingOptions
 from coldvoxd.core.model_kinds import ModelKind
-from coldvoxd.core.values import Token
+from coldvoxd.core.values import StageSeconds, Token
 from coldvoxd.engines.parakeet import ctc
 from coldvoxd.engines.parakeet.beam import BeamSearch, Found
 from coldvoxd.engines.parakeet.decoder import Decoder
@@ -19,6 +19,18 @@ from coldvoxd.engines.parakeet.tdt import greedy, with_durations
 
 Frames = npt.NDArray[np.float32]
 """float32 (frames, encoder size)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """The output of the model for an utterance; empty if it was not run."""
+
+    tokens: tuple[Token, ...] = field(default=(), repr=False)
+    encoded: Frames = field(default_factory=lambda: np.empty((0, 0), np.float32), repr=False)
+    stages: StageSeconds | None = None
+    holes: int = 0
+    filled: int = 0
+    """Number of holes in which words were found."""
 
 
 class Decoding(Protocol):

@@ -42,7 +42,7 @@ def find(
             holes.append(Hole(begin, end, place))
 
     place = reached = 0
-    for word in _words(tokens, vocabulary) if speech else ():
+    for word in by_word(tokens, vocabulary) if speech else ():
         look(reached, word[0].encoder_frame, place)
         place += len(word)
         # A full stop may be emitted seconds after its word.
@@ -55,9 +55,9 @@ def find(
 
 def filled(tokens: Sequence[Token], hole: Hole, found: Sequence[Token], vocabulary: Vocabulary) -> tuple[Token, ...]:
     """Insert the tokens found in a hole, without those that repeat the words beside it; return () if none is left."""
-    words = [word for word in _words(found, vocabulary) if hole.begin <= word[0].encoder_frame < hole.end]
-    before = _words(tokens[: hole.place], vocabulary)
-    after = _words(tokens[hole.place :], vocabulary)
+    words = [word for word in by_word(found, vocabulary) if hole.begin <= word[0].encoder_frame < hole.end]
+    before = by_word(tokens[: hole.place], vocabulary)
+    after = by_word(tokens[hole.place :], vocabulary)
     if words and not _starts_word(words[0][0], vocabulary):  # the rest of a word that began before
         words.pop(0)
     if words and before and words[0][0].encoder_frame - hole.begin < EDGE_FRAMES:
@@ -82,7 +82,7 @@ def moved(tokens: Sequence[Token], frames: int) -> tuple[Token, ...]:
     return tuple(replace(token, encoder_frame=token.encoder_frame + frames) for token in tokens)
 
 
-def _words(tokens: Sequence[Token], vocabulary: Vocabulary) -> list[list[Token]]:
+def by_word(tokens: Sequence[Token], vocabulary: Vocabulary) -> list[list[Token]]:
     """Return the tokens by word. Punctuation and control tokens belong to the word before them."""
     words: list[list[Token]] = []
     for token in tokens:

@@ -2,11 +2,11 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
-from coldvoxd.core.audible_noise import with_noise
 from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.decoding_options import GREEDY, Alternative, DecodingOptions
 from coldvoxd.core.encoded_ahead import EncodedAhead
@@ -16,11 +16,13 @@ from coldvoxd.core.model_kinds import ModelKind
 from coldvoxd.core.prepared_form import PreparedForm
 from coldvoxd.core.provider_names import short_name
 from coldvoxd.core.seams import SeamContext, SeamFinding, SeamMethod
-from coldvoxd.core.speech_spans import SpeechSpan
+from coldvoxd.core.speech_spans import SpeechSpan, within
 from coldvoxd.core.values import (
+    NO_OVERLAP,
     SAMPLE_RATE,
     Hypothesis,
     ModelFiles,
+    Overlap,
     Precision,
     StageSeconds,
     Token,
@@ -31,12 +33,13 @@ from coldvoxd.engines.parakeet.ahead import encode_ahead
 from coldvoxd.engines.parakeet.alternatives import alternatives_of
 from coldvoxd.engines.parakeet.configuration import ParakeetConfiguration
 from coldvoxd.engines.parakeet.decoder import Decoder
-from coldvoxd.engines.parakeet.decoding import CtcDecoding, Decoding, Frames, TransducerDecoding
+from coldvoxd.engines.parakeet.decoding import CtcDecoding, Decoded, Decoding, Frames, TransducerDecoding
 from coldvoxd.engines.parakeet.encoder import Encoder
 from coldvoxd.engines.parakeet.fit import settled
-from coldvoxd.engines.parakeet.holes import Hole
+from coldvoxd.engines.parakeet.hole_filling import HoleFilling
 from coldvoxd.engines.parakeet.input_check import MIN_SAMPLES, check_input
 from coldvoxd.engines.parakeet.opening import Opening, Wrap
+from coldvoxd.engines.parakeet.own_part import OwnPart
 from coldvoxd.engines.parakeet.seam_probe import Heard
 from coldvoxd.engines.parakeet.silence import has_sound, without_exact_silence
 from coldvoxd.engines.parakeet.steering import NOT_STEERED, Languages, Steering
@@ -46,8 +49,6 @@ from coldvoxd.native.providers import CPU
 from coldvoxd.native.session import OrtSession
 
 Samples = npt.NDArray[np.float32]
-CONTEXT_SAMPLES = SAMPLE_RATE // 4
-"""Samples on both sides of a hole that are encoded with it."""
 
 
 class ParakeetRecognizer:
@@ -176,6 +177,7 @@ class ParakeetRecognizer:
             language=utterance.language,
             ahead=utterance.encoded,
             alternatives=utterance.alternatives,
+            overlap=utterance.overlap,
             stop=stop,
         )
 
@@ -196,6 +198,7 @@ class ParakeetRecognizer:
         language: str = AUTO,
         ahead: EncodedAhead | None = None,
         alternatives: int = 0,
+        overlap: Overlap = NO_OVERLAP,
         stop: CancellationToken | None = None,
     ) -> Hypothesis:
         """Transcribe float32 (n,) in [-1, 1] at 16 kHz.
@@ -203,7 +206,8 @@ class ParakeetRecognizer:
         `early` is that of `core.features.log_mel`. The encoder is not run again if `ahead` was made by this recognizer.
         Where `speech` has no words, these parts are recognized again. With `context`, the seam before the utterance is
         determined; that changes no word. `language` is ignored, and that is logged, if the model lacks it. `alternatives`
-        is their maximum number; there are none where a part was recognized again.
+        is their maximum number; there are none where a part was recognized again. Of the audio in the `overlap` nothing is
+        returned; times count from its begin.
 
         Empty text, without a run of the model, for fewer than 320 samples (20 ms) and for audio that is exactly zero
         throughout. Raises InputFault for audio that no model could take (`input_check`), ProviderFault where the model
@@ -212,38 +216,68 @@ class ParakeetRecognizer:
         started_s = time.perf_counter()
         check_input(samples, sample_rate)
         steering = self._languages.steering(language)
-        tokens, encoded = tuple[Token, ...](), np.empty((0, 0), np.float32)
-        stages: StageSeconds | None = None
-        found, filled = list[Hole](), 0
+        own_end = len(samples) - overlap.tail
+        own_speech = within(speech, overlap.lead, own_end)
+        spans = [(begin + overlap.lead, end + overlap.lead) for begin, end in own_speech]
+        decoded = Decoded()
         if len(samples) >= MIN_SAMPLES and has_sound(samples):
-            heard = without_exact_silence(samples)
-            encoded, featured_s = self._frames_of(heard, early if heard is samples else None, ahead, stop)
-            encoded_s = time.perf_counter()
-            tokens = self.decode(encoded, stop, steering)
-            found = holes.find(tokens, speech, len(encoded), self._configuration.frame_samples, self._vocabulary)
-            tokens, filled = self._fill_all(found, tokens, encoded, heard, steering=steering, stop=stop)
-            stages = StageSeconds(featured_s - started_s, encoded_s - featured_s, time.perf_counter() - encoded_s)
-        shown = [token for token in tokens if self._vocabulary.shown(token.id)]
+            decoded = self._decoded(samples, spans, early, ahead, steering=steering, stop=stop)
+        own_part = OwnPart(self._vocabulary, overlap, self._configuration.seconds_per_frame, len(samples))
+        part = own_part.of(decoded.tokens)
+        shown, text = part.tokens, self._vocabulary.text(part.tokens)
         words = self._vocabulary.words(shown, self._configuration.seconds_per_frame, len(samples) / SAMPLE_RATE)
         worded_s = time.perf_counter()
-        own = Heard(samples, speech, encoded, shown, words)
+        own = Heard(samples[overlap.lead : own_end], own_speech, decoded.encoded, shown, words, part.word_before)
         seam = self._seam(context, own, steering, stop) if context and words else None
         seam_s = time.perf_counter() - worded_s
+        most = 0 if decoded.filled or not shown else alternatives
+        others = self._others(decoded.encoded, own_part, text, most, steering=steering, stop=stop)
         return Hypothesis(
-            text=self._vocabulary.text(shown),
-            tokens=tokens,
+            text=text,
+            tokens=shown if overlap.lead or overlap.tail else decoded.tokens,
             words=words,
             confidence=confidence(shown),
             provider=self.provider,
-            alternatives=() if filled else self._others(encoded, shown, alternatives, steering, stop),  # timed too
+            alternatives=others,
             inference_s=time.perf_counter() - started_s,
-            stages=stages,
-            holes=len(found),
-            holes_filled=filled,
+            stages=decoded.stages,
+            holes=decoded.holes,
+            holes_filled=decoded.filled,
             last_tokens=seam_probe.last_tokens(shown, self._vocabulary),
             seam_s=seam_s,
             seam=seam,
         )
+
+    def _decoded(
+        self,
+        samples: Samples,
+        speech: Sequence[SpeechSpan],
+        early: Samples | None,
+        ahead: EncodedAhead | None,
+        *,
+        steering: Steering,
+        stop: CancellationToken | None,
+    ) -> Decoded:
+        """Run the model on an utterance, and again on the parts of this speech without words."""
+        started_s = time.perf_counter()
+        heard = without_exact_silence(samples)
+        encoded, featured_s = self._frames_of(heard, early if heard is samples else None, ahead, stop)
+        encoded_s = time.perf_counter()
+        tokens = self.decode(encoded, stop, steering)
+        found = holes.find(tokens, speech, len(encoded), self._configuration.frame_samples, self._vocabulary)
+        filling = HoleFilling(
+            heard,
+            encoded,
+            encode=self.encode,
+            decoding=self._decoding,
+            configuration=self._configuration,
+            vocabulary=self._vocabulary,
+            steering=steering,
+            stop=stop,
+        )
+        tokens, filled = filling.fill_all(found, tokens)
+        stages = StageSeconds(featured_s - started_s, encoded_s - featured_s, time.perf_counter() - encoded_s)
+        return Decoded(tokens, encoded, stages, len(found), filled)
 
     def _frames_of(
         self, samples: Samples, early: Samples | None, ahead: EncodedAhead | None, stop: CancellationToken | None
@@ -260,21 +294,26 @@ class ParakeetRecognizer:
     def _others(
         self,
         encoded: npt.NDArray[np.float32],
-        shown: Sequence[Token],
+        own_part: OwnPart,
+        text: str,
         most: int,
+        *,
         steering: Steering,
         stop: CancellationToken | None,
     ) -> tuple[Alternative, ...]:
-        """Return other texts than that of the tokens, as far as this kind of model has them."""
-        if not most or not shown:
+        """Return at most that many other texts than `text`, as far as this kind of model has them."""
+        if not most:
             return ()
-        found = self._decoding.others(encoded, most, stop, steering)
-        return alternatives_of(found, self._vocabulary.text(shown), self._vocabulary)[:most]
+        others = self._decoding.others(encoded, most, stop, steering)
+        found = [replace(one, tokens=own_part.of(one.tokens).tokens) for one in others]
+        return alternatives_of(found, text, self._vocabulary)[:most]
 
     def _seam(
         self, context: SeamContext, heard: Heard, steering: Steering, stop: CancellationToken | None
     ) -> SeamFinding | None:
         """Determine the seam before an utterance that has words; None if the context is of another vocabulary."""
+        if heard.word_before:
+            return seam_probe.by_lead(heard.word_before, heard.first_word)
         if context.tokens.vocabulary != self._vocabulary.fingerprint:
             return None
         if context.method is SeamMethod.STATE and self._decoding.reads_tokens:
@@ -288,47 +327,6 @@ class ParakeetRecognizer:
         shown = [token for token in tokens if self._vocabulary.shown(token.id)]
         words = self._vocabulary.words(shown, self._configuration.seconds_per_frame)
         return seam_probe.by_window(words, context, heard)
-
-    def _fill_all(
-        self,
-        found: Sequence[Hole],
-        tokens: tuple[Token, ...],
-        encoded: npt.NDArray[np.float32],
-        samples: npt.NDArray[np.float32],
-        *,
-        steering: Steering,
-        stop: CancellationToken | None,
-    ) -> tuple[tuple[Token, ...], int]:
-        """Recognize the parts of the holes again; return the tokens with those found, and the number of filled holes."""
-        filled = 0
-        for hole in reversed(found):
-            tokens, is_filled = self._fill(hole, tokens, encoded, samples, steering=steering, stop=stop)
-            filled += is_filled
-        return tokens, filled
-
-    def _fill(
-        self,
-        hole: Hole,
-        tokens: tuple[Token, ...],
-        encoded: npt.NDArray[np.float32],
-        samples: npt.NDArray[np.float32],
-        *,
-        steering: Steering,
-        stop: CancellationToken | None,
-    ) -> tuple[tuple[Token, ...], bool]:
-        """Recognize the part of a hole again; return the tokens with those found, and whether there are any."""
-        # Otherwise the first decoding began with the same state at the same frame.
-        if hole.begin and self._decoding.reads_tokens:
-            again = holes.moved(self.decode(encoded[hole.begin : hole.end], stop, steering), hole.begin)
-            if more := holes.filled(tokens, hole, again, self._vocabulary):
-                return more, True
-        begin = max(0, hole.begin * self._configuration.frame_samples - CONTEXT_SAMPLES)
-        part = samples[begin : hole.end * self._configuration.frame_samples + CONTEXT_SAMPLES]
-        features = log_mel(with_noise(part), self._configuration.features_size)
-        encoded = self.encode(features, stop)
-        again = holes.moved(self.decode(encoded, stop, steering), begin // self._configuration.frame_samples)
-        more = holes.filled(tokens, hole, again, self._vocabulary)
-        return (more, True) if more else (tokens, False)
 
     def encode(self, features: Samples, stop: CancellationToken | None = None) -> Frames:
         """Encoder frames, float32 (frames, encoder size), of features, float32 (bins, columns)."""

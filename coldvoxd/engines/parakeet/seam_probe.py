@@ -41,6 +41,8 @@ class Heard:
     """Its encoder frames, float32 (frames, encoder size)."""
     tokens: Sequence[Token] = field(repr=False)
     words: Sequence[Word] = field(repr=False)
+    word_before: str = field(default="", repr=False)
+    """The last word of the earlier utterance, if this recognition has it."""
 
     @property
     def first_word(self) -> str:
@@ -88,6 +90,17 @@ def by_window(words: Sequence[Word], context: SeamContext, heard: Heard) -> Seam
             mark = before[len(before.rstrip(MARKS)) :]
             return _finding(f"{mark} {after}", heard.first_word, unmarked_continues=True)
     return None
+
+
+def by_lead(word_before: str, first_word: str) -> SeamFinding | None:
+    """Return the finding of a recognition that begins with audio of the earlier utterance, and has a word of that.
+
+    None before a capital letter without a mark: a name, or the next sentence if the earlier text ends with a mark.
+    """
+    mark = word_before[len(word_before.rstrip(MARKS)) :]
+    if not mark and first_word[:1].isupper():
+        return None
+    return _finding(f"{mark} {first_word}", first_word, unmarked_continues=True)
 
 
 def _finding(text: str, first_word: str, *, unmarked_continues: bool) -> SeamFinding | None:

@@ -11,6 +11,7 @@ from coldvoxd.core.errors import (
     RecognitionFailed,
 )
 from coldvoxd.core.metrics import Count
+from coldvoxd.core.settings import EndpointSettings
 from tests.support.dictation_scene import Scene, playing
 from tests.support.eventually import eventually
 
@@ -54,6 +55,27 @@ async def test_a_retry_finds_other_texts_if_they_are_wanted() -> None:
         for wanted in (2, 0):
             found = await scene.last.recognize_last(":1.1", alternatives=wanted)
             assert (found.text, found.alternatives) == ("2000", (Alternative("not 2000", 0.25),) * wanted)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_retry_behind_a_cut_knows_the_words_before_it_unless_these_failed(fails: bool) -> None:
+    async with playing(Scene(endpoint=EndpointSettings(max_utterance_s=3.0))) as scene:
+        scene.engine.failing = {"2000"} if fails else set()
+        scene.start()
+        scene.hear(2000, 94)
+        scene.hear(3000, 20)
+        scene.hush()
+        if fails:
+            with pytest.raises(RecognitionFailed):
+                await scene.stop()
+        else:
+            await scene.stop()
+        await scene.last.retry_last(":1.1")
+        *_, recognized, again = scene.engine.heard
+        assert again.id == recognized.id
+        assert again.overlap.lead > 0
+        assert again.overlap.before == recognized.overlap.before
+        assert (again.overlap.before is None) == fails
 
 
 async def test_an_utterance_that_failed_can_be_had_after_all() -> None:

@@ -249,7 +249,7 @@ async def test_the_words_behind_the_cut_of_a_long_utterance_are_those_of_the_nex
     endpoint = EndpointSettings(hangover_ms=512, soft_pause_ms=160, max_utterance_s=3.0)
     async with playing(scene(endpoint=endpoint)) as one:
         one.start()
-        for value in range(2000, 2015):
+        for value in range(2000, 2012):
             await say(one, value)
         shown = partials(one.announced)
         assert {partial[0] for partial in shown} == {100, 101}
@@ -259,6 +259,20 @@ async def test_the_words_behind_the_cut_of_a_long_utterance_are_those_of_the_nex
         order = [seen for seen in one.announced.seen if seen[0] in {"partial", "text"}]
         first_text = next(index for index, seen in enumerate(order) if seen[0] == "text")
         assert {seen[2] for seen in order[first_text + 1 :] if seen[0] == "partial"} == {101}
+
+
+async def test_behind_a_cut_words_are_published_once_those_before_it_are_known() -> None:
+    """The audio begins with words of the utterance before."""
+    endpoint = EndpointSettings(hangover_ms=512, soft_pause_ms=160, max_utterance_s=3.0)
+    async with playing(scene(endpoint=endpoint)) as one:
+        one.start()
+        for value in range(2000, 2014):
+            await say(one, value)
+        behind = [partial for partial in one.engine.partly_heard if partial.overlap.lead]
+        assert behind
+        assert {partial.id for partial in behind} == {101}
+        assert {partial.own_start_sample for partial in behind} == {one.engine.heard[0].own_end_sample}
+        assert all(partial.overlap.before for partial in behind)
 
 
 async def test_while_the_screen_is_locked_no_words_are_published() -> None:

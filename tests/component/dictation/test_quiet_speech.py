@@ -13,7 +13,8 @@ import soundfile
 from coldvoxd.bus.interface_xml import ENGINE
 from coldvoxd.core import endpointing
 from coldvoxd.core.audio_values import Frame, Gap, GapReason
-from coldvoxd.core.endpointing import Cut, EndpointState, Finish, Scored
+from coldvoxd.core.endpoint_effects import Cut
+from coldvoxd.core.endpointing import EndpointState, Finish, Scored
 from coldvoxd.core.problems import Problem
 from coldvoxd.core.settings import EndpointSettings
 from coldvoxd.core.values import FRAME_SAMPLES, Precision

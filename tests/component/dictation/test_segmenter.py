@@ -8,7 +8,8 @@ import pytest
 
 from coldvoxd.core import endpointing
 from coldvoxd.core.audio_values import Frame, Gap, GapReason, ScoredFrame
-from coldvoxd.core.endpointing import EndpointState, Finish, Resumed, SpeechBegan, SpeechEnded
+from coldvoxd.core.endpoint_effects import Resumed, SpeechBegan, SpeechEnded
+from coldvoxd.core.endpointing import EndpointState, Finish
 from coldvoxd.core.levels import level_db
 from coldvoxd.core.metrics import Metrics
 from coldvoxd.core.settings import EndpointSettings

@@ -1,6 +1,7 @@
 """Recognition that starts in a pause, before the utterance is known to be over."""
 
 import asyncio
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -44,6 +45,25 @@ async def test_the_text_is_there_when_the_hangover_has_passed() -> None:
             1,
         )
         assert one.metrics.figures().stages[Stage.QUEUE].p99 == 0.0
+
+
+async def test_the_last_part_of_long_speech_begins_early_with_its_overlap() -> None:
+    one = Scene(settings=DictationSettings(stop_tail_ms=96), endpoint=replace(ENDPOINT, max_utterance_s=3.0))
+    async with playing(one):
+        one.start()
+        one.hear(2000, 110)
+        await eventually(one.saw("text"))
+        one.hush(SOFT)
+        await begun(one, 2)
+        one.hush(HANGOVER - SOFT)
+        await eventually(lambda: len(one.announced.transcripts) == 2)
+        first, second = one.engine.heard
+        assert (first.overlap.tail > 0, second.overlap.lead > 0) == (True, True)
+        assert second.own_start_sample == first.own_end_sample
+        assert second.overlap.before is not None
+        assert count(one, Count.SPECULATIVE_USED) == 1
+        starts = [(transcript.start_s, transcript.end_s) for transcript in one.announced.transcripts]
+        assert starts[0][1] == starts[1][0]
 
 
 async def test_a_run_that_is_still_under_way_at_the_endpoint_is_waited_for() -> None:

@@ -11,7 +11,7 @@ from coldvoxd.core.seams import LastTokens, SeamContext, SeamFinding, SeamMethod
 from coldvoxd.core.session_text import SessionText
 from coldvoxd.core.values import SAMPLE_RATE, EndReason, Hypothesis, Precision, Token, Utterance, Word
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
-from coldvoxd.engines.parakeet.seam_probe import Heard, by_state, by_window, last_tokens
+from coldvoxd.engines.parakeet.seam_probe import Heard, by_lead, by_state, by_window, last_tokens
 from coldvoxd.engines.parakeet.tdt import decode_greedy, greedy
 from coldvoxd.engines.parakeet.vocabulary import BLANK, Vocabulary
 from coldvoxd.models import find_model
@@ -225,3 +225,19 @@ def _encoded(recognizer: ParakeetRecognizer, clip: npt.NDArray[np.float32]) -> n
     from coldvoxd.engines.parakeet.silence import without_exact_silence
 
     return recognizer.encode(log_mel(without_exact_silence(clip), recognizer.features_size))
+
+
+@pytest.mark.parametrize(
+    ("before", "first", "finding"),
+    [
+        ("report", "and", SeamFinding(continues=True, lowers=True)),
+        ("report,", "and", SeamFinding(continues=True, mark=",", lowers=True)),
+        ("report,", "Peter", SeamFinding(continues=True, mark=",")),
+        ("report.", "And", SeamFinding(continues=False, mark=".")),
+        ("to", "Peter", None),
+    ],
+)
+def test_a_part_that_begins_with_the_word_before_shows_the_seam(
+    before: str, first: str, finding: SeamFinding | None
+) -> None:
+    assert by_lead(before, first) == finding
