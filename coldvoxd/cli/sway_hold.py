@@ -4,12 +4,16 @@ sway reports the release of a key only if no other key was pressed in between. H
 key until another key is pressed, and announces each run of a binding to subscribers of its IPC (sway-ipc(7)). The
 session therefore ends with the binding of the release, or when the repetitions stop. On a machine that stalls they are
 late: the session continues if sway announces another one together with its reply to a question.
+
+Each repetition also starts a process. One that gets a processor only after the release must not start a session: it began
+before the release, whose time is in the lock file.
 """
 
 import asyncio
 import fcntl
 import os
 import struct
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -30,6 +34,8 @@ RELEASED = "nop coldvoxd-released"
 LOCK = "coldvoxd-held.lock"
 """Lock file below $XDG_RUNTIME_DIR: the binding takes it with flock(1), so that only the first repetition starts this
 program."""
+STARTERS = frozenset({"flock", "sh", "dash", "bash"})
+"""Names of the processes between sway and this one."""
 SUBSCRIBE, GET_VERSION, GET_INPUTS = 2, 7, 100
 """Message types of sway-ipc(7)."""
 _MAGIC = b"i3-ipc"
@@ -147,6 +153,8 @@ def _command_of(message: dict[str, Any]) -> str:
 
 async def dictate_while_held(options: Options, output: Output) -> None:
     """Start a session with these options, and stop it when the key is released. Raises ColdvoxError."""
+    if (released_s := _last_release_s()) is not None and _bound_s() < released_s:
+        return
     async with Sway.connected() as sway, DaemonClient.connected() as daemon:
         repetition = Repetition.of(await sway.ask(GET_INPUTS))
         await sway.ask(SUBSCRIBE, '["binding"]')
@@ -165,8 +173,44 @@ async def dictate_while_held(options: Options, output: Output) -> None:
         output.result({"session": session})
 
 
+def _lock_file() -> Path | None:
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    return Path(runtime) / LOCK if runtime else None
+
+
+def _last_release_s() -> float | None:
+    """Return when the last session ended, in seconds of CLOCK_BOOTTIME; None if that is not known."""
+    file = _lock_file()
+    with suppress(OSError, ValueError):
+        return float(file.read_text(encoding="ascii")) if file else None
+    return None
+
+
+def _bound_s() -> float:
+    """Return when sway ran the binding that started this process, in seconds of CLOCK_BOOTTIME, down to a clock tick.
+
+    That is when the first of the processes between sway and this one began (proc_pid_stat(5)).
+    """
+    process, began_s = os.getpid(), time.clock_gettime(time.CLOCK_BOOTTIME)
+    with suppress(OSError, ValueError, IndexError):
+        while True:
+            name, _, rest = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")
+            if process != os.getpid() and name.partition("(")[2] not in STARTERS:
+                break
+            fields = rest.split()
+            began_s = min(began_s, int(fields[19]) / os.sysconf("SC_CLK_TCK"))
+            process = int(fields[1])
+    return began_s
+
+
 def _unlock() -> None:
-    """Allow the next press immediately: flock(1) holds the lock until this process exits, and shares it with us."""
+    """Allow the next press immediately: flock(1) holds the lock until this process exits, and shares it with us.
+
+    The lock file tells processes of earlier repetitions when that was.
+    """
+    if file := _lock_file():
+        with suppress(OSError):
+            file.write_text(f"{time.clock_gettime(time.CLOCK_BOOTTIME):.3f}", encoding="ascii")
     for entry in Path("/proc/self/fd").iterdir():
         with suppress(OSError):
             if entry.readlink().name == LOCK:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from coldvoxd.cli.shortcuts.gnome import Gnome
 from coldvoxd.cli.shortcuts.hyprland import Hyprland
 from coldvoxd.cli.shortcuts.key import Key
 from coldvoxd.cli.shortcuts.sway import Sway
-from coldvoxd.cli.sway_hold import Repetition
+from coldvoxd.cli.sway_hold import LOCK, Repetition
 from tests.component.cli.conftest import Ctl, Result
 from tests.support.bus.private_bus import PrivateBus
 from tests.support.desktop.windows import as_somebody
@@ -254,6 +255,17 @@ async def test_wrong_usage_says_what_is_right(shortcut: Shortcut) -> None:
     assert "Cannot connect to sway at /nonexistent: No such file or directory. sway itself" in gone.err
     no_action = await shortcut()
     assert no_action.exit == 2
+
+
+@pytest.mark.parametrize(("released_after_s", "starts"), [(-60.0, True), (60.0, False)])
+async def test_a_repetition_that_sway_ran_before_the_release_starts_no_session(
+    shortcut: Shortcut, tmp_path: Path, released_after_s: float, starts: bool
+) -> None:
+    """On a busy machine its process can get a processor only after the session has ended."""
+    released_s = time.clock_gettime(time.CLOCK_BOOTTIME) + released_after_s
+    (tmp_path / LOCK).write_text(f"{released_s:.3f}")
+    held = await shortcut("held", XDG_RUNTIME_DIR=str(tmp_path), SWAYSOCK="/nonexistent")
+    assert (held.exit, "Cannot connect to sway" in held.err) == ((1, True) if starts else (0, False))
 
 
 def test_keys_are_the_same_however_they_are_spelt() -> None:
