@@ -206,7 +206,7 @@ def _bound_s() -> float:
 def _unlock() -> None:
     """Allow the next press immediately: flock(1) holds the lock until this process exits, and shares it with us.
 
-    The lock file tells processes of earlier repetitions when that was.
+    Processes of earlier repetitions read from the lock file when that was.
     """
     if file := _lock_file():
         with suppress(OSError):
