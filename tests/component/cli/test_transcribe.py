@@ -138,7 +138,7 @@ async def test_a_channel_is_chosen(bus: PrivateBus, ctl: Ctl, tmp_path: Path, wh
 @pytest.mark.parametrize("where", ["through the daemon", "local"])
 async def test_a_voice_that_averaging_loses_is_heard(bus: PrivateBus, ctl: Ctl, tmp_path: Path, where: str) -> None:
     voice, rate = soundfile.read(FILES[0], dtype="float32")
-    room = np.random.default_rng(5).normal(0, 10 ** (-35 / 20), (len(voice), 8)).astype(np.float32)
+    room = np.random.default_rng(5).normal(0, 10 ** (-30 / 20), (len(voice), 8)).astype(np.float32)
     room[:, 6] += voice * np.float32(0.2)
     recordings = {"opposite.wav": np.stack([voice, -voice], axis=1), "eight.wav": room}
     for name, channels in recordings.items():
