@@ -8,7 +8,8 @@ from coldvoxd.cli.evaluation_audio import read
 from coldvoxd.cli.exit_codes import Exit, UsageFault
 from coldvoxd.cli.output import Output, json_line
 from coldvoxd.cli.player import Player
-from coldvoxd.cli.transcript_files import check, write
+from coldvoxd.cli.report_files import Reports
+from coldvoxd.cli.transcript_files import check
 from coldvoxd.core.channels import Channel
 from coldvoxd.core.errors import ColdvoxError
 from coldvoxd.evaluate import blind, report
@@ -34,9 +35,10 @@ def compare_blindly(arguments: Namespace, output: Output) -> Exit:
         return Exit.DONE
     choices = _ask(asked, Player(), output)
     result = blind.document((runs[0][0], runs[1][0]), asked, choices, same)
-    for file in arguments.output:
-        write(file, f"{json_line(result)}\n", force=arguments.force)
+    reports = Reports(dict.fromkeys(arguments.output, f"{json_line(result)}\n"), force=arguments.force)
+    reports.write(output)
     output.result(result, blind.verdict(result))
+    reports.check()
     return Exit.DONE
 
 

@@ -12,7 +12,8 @@ from coldvoxd import settings_file
 from coldvoxd.cli.evaluation_audio import read as read_audio
 from coldvoxd.cli.exit_codes import Exit, UsageFault
 from coldvoxd.cli.output import Output, StatusLine, json_line
-from coldvoxd.cli.transcript_files import check, check_suffix, identities, write
+from coldvoxd.cli.report_files import Reports
+from coldvoxd.cli.transcript_files import check, check_suffix, identities
 from coldvoxd.core.channels import Channel
 from coldvoxd.core.settings import Settings
 from coldvoxd.evaluate import plot, report, tables
@@ -69,11 +70,11 @@ def evaluate(arguments: Namespace, output: Output) -> Exit:
     compared = differences(runs, bootstrap)
     gate = None if arguments.gate is None else Gate(arguments.gate, compared)
     document = report.document(dataset, runs, compared, gate, Method(scoring, bootstrap, arguments.seed))
-    for file, kind in files.items():
-        write(file, _CONTENTS[kind](document), force=arguments.force)
-        output.note(f"written to {file}")
+    reports = Reports({file: _CONTENTS[kind](document) for file, kind in files.items()}, force=arguments.force)
+    reports.write(output)
     summary = report.without_text(document)
     output.result(summary, _printed(form, document))
+    reports.check()
     return _verdict(runs, gate)
 
 

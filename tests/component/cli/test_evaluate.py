@@ -187,6 +187,21 @@ def test_a_report_is_not_replaced_without_force(tmp_path: Path) -> None:
     assert file.read_text() != "mine"
 
 
+def test_a_report_that_cannot_be_written_costs_no_figure(tmp_path: Path) -> None:
+    """The second file would be inside the first one; this shows only when it is written."""
+    place = librispeech(tmp_path / "data", samples()[:2])
+    for given, printed in (((), "WER %"), (("--tune",), "hangover_ms = ")):
+        folder = tmp_path / str(len(given))
+        files = folder / "r.json", folder / "r.json" / "r.md", folder / "ok.md"
+        outputs = [argument for file in files for argument in ("--output", file)]
+        ended = evaluate(place, *MINI, *given, *outputs, home=tmp_path)
+        assert ended.exit == Exit.FAILED
+        assert ended.err == f"coldvoxctl: {files[1]} cannot be written: {files[0]} is not a folder.\n"
+        assert json.loads(files[0].read_text())["schema"]
+        assert printed in ended.out
+        assert printed in files[2].read_text()
+
+
 def test_onnx_asr_beside(tmp_path: Path) -> None:
     place = librispeech(tmp_path / "data", samples()[:2])
     ended = evaluate(place, *MINI, "--engine", "onnx-asr", "--json", home=tmp_path, before=NO_SOCKETS)
