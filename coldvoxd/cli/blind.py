@@ -12,6 +12,7 @@ from coldvoxd.cli.report_files import Reports
 from coldvoxd.cli.transcript_files import check
 from coldvoxd.core.channels import Channel
 from coldvoxd.core.errors import ColdvoxError
+from coldvoxd.core.visible_text import visible
 from coldvoxd.evaluate import blind, report
 from coldvoxd.evaluate.blind import Choice, Question
 from coldvoxd.evaluate.clips import Clip
@@ -55,7 +56,7 @@ def _ask(asked: list[Question], player: Player, output: Output) -> list[Choice]:
     choices = []
     for number, question in enumerate(asked, 1):
         first, second = question.shown
-        _say(output, f"\n{number} of {len(asked)}\n  1  {first or '(no text)'}\n  2  {second or '(no text)'}")
+        _say(output, f"\n{number} of {len(asked)}\n  1  {visible(first) or '(no text)'}\n  2  {visible(second) or '(no text)'}")
         _hear(question, player, output)
         while (answer := _answer(output)) == "r":
             _hear(question, player, output)
@@ -87,11 +88,11 @@ def _hear(question: Question, player: Player, output: Output) -> None:
     try:
         is_played = player.play(read(clip, _CHANNEL).wave)
     except ColdvoxError as error:
-        _say(output, f"It cannot be played: {error}.")
+        _say(output, f"It cannot be played: {visible(str(error))}.")
         return
     if not is_played:
         where = f", from {question.begin_s:g} s on" if question.begin_s else ""
-        _say(output, f"No player works here ({player.names}): listen to {question.file}{where} by other means.")
+        _say(output, f"No player works here ({player.names}): listen to {visible(question.file)}{where} by other means.")
 
 
 def _say(output: Output, text: str, end: str = "\n") -> None:

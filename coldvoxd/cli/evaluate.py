@@ -93,8 +93,7 @@ def _tune(arguments: Namespace, output: Output) -> Exit:
             "--tune measures values of its own: leave out --compare, --engine, --snr, --gate and --format svg."
         )
     scoring = scorer(normalizer(Normalization(arguments.normalize)))
-    dataset = read_dataset(arguments.place).without_faults(arguments.skip_faulty).with_words(scoring.normalizer)
-    return tune(arguments, _settings(arguments), dataset, scoring, output)
+    return tune(arguments, _settings(arguments), _usable(arguments, scoring), scoring, output)
 
 
 def _measured(measurement: Measurement, measured: list[Variant], line: StatusLine) -> list[Run]:
@@ -112,8 +111,12 @@ def _settings(arguments: Namespace) -> Settings:
 
 def _dataset(arguments: Namespace, scoring: Scorer) -> Dataset:
     """Return the recordings to measure. Raises DatasetFault."""
-    dataset = read_dataset(arguments.place).without_faults(arguments.skip_faulty)
-    return dataset.with_words(scoring.normalizer).at_most(arguments.at_most, np.random.default_rng(arguments.seed))
+    return _usable(arguments, scoring).at_most(arguments.at_most, np.random.default_rng(arguments.seed))
+
+
+def _usable(arguments: Namespace, scoring: Scorer) -> Dataset:
+    """Return the recordings whose texts have words. Raises DatasetFault, also if there are others, unless these are left out."""
+    return read_dataset(arguments.place).with_words(scoring.normalizer).without_faults(arguments.skip_faulty)
 
 
 def _form(arguments: Namespace, output: Output) -> str:
@@ -144,6 +147,9 @@ def _printed(form: str, document: Mapping[str, Any]) -> str:
 
 
 def _verdict(runs: list[Run], gate: Gate | None) -> Exit:
+    """Return the exit code: a gate cannot be judged if nothing was measured with the first variant."""
+    if not runs[0].counts.words:
+        return Exit.FAILED
     if gate is not None and not gate.is_met:
         return Exit.GATE_MISSED
     return Exit.FAILED if any(run.failures for run in runs) else Exit.DONE

@@ -1,6 +1,7 @@
 """coldvoxctl evaluate with the bundled model and its samples."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import soundfile
 from coldvoxd.cli.evaluation_audio import without_beginning
 from coldvoxd.cli.exit_codes import Exit
 from coldvoxd.core.values import SAMPLE_RATE
+from coldvoxd.core.visible_text import is_visible
 from coldvoxd.settings_file import load
 from tests.component.cli.conftest import Terminal
 from tests.support.evaluation import CLIPS, ROOT, evaluate, librispeech, plain
@@ -101,6 +103,20 @@ def test_what_cannot_be_used_ends_the_command_or_is_left_out_and_named(tmp_path:
     assert ended.report["runs"][0]["clips"] == 1
 
 
+def test_a_text_without_words_and_recordings_without_audio_give_no_rate(tmp_path: Path) -> None:
+    place = librispeech(tmp_path / "data", samples()[:1])
+    (place / "103/7/103-7.trans.txt").write_text("103-7-0000 um\n")
+    for given in ((), ("--skip-faulty",), ("--tune",)):
+        ended = evaluate(place, *MINI, *given, home=tmp_path)
+        assert (ended.exit, ended.out) == (Exit.FAILED, "")
+        assert "the normalization leaves no words of its text" in ended.err
+    (place / "103/7/103-7.trans.txt").write_text("103-7-0000 open\n")
+    (place / "103/7/103-7-0000.flac").write_bytes(b"fLaC, but nothing else")
+    ended = evaluate(place, *MINI, "--compare", "precision=fp32,int8", "--gate", "0.1", "--json", home=tmp_path)
+    assert ended.exit == Exit.FAILED
+    assert [run["wer"] for run in ended.report["runs"]] == [None, None]
+
+
 def test_a_recording_that_cannot_be_decoded_is_counted_and_named(tmp_path: Path) -> None:
     place = librispeech(tmp_path / "data", samples()[:3])
     (place / "103/7/103-7-0000.flac").write_bytes(b"fLaC, but nothing else")
@@ -185,6 +201,36 @@ def test_a_report_is_not_replaced_without_force(tmp_path: Path) -> None:
     assert file.read_text() == "mine"
     assert evaluate(place, *MINI, "--output", file, "--force", home=tmp_path).exit == Exit.DONE
     assert file.read_text() != "mine"
+
+
+ODD = "b\udcff\ud800\x1b]0;title\x07\n"
+"""A name with a byte that is no UTF-8, a surrogate, an escape code of terminals and a line break."""
+
+
+def test_any_name_is_measured_and_takes_one_line(tmp_path: Path) -> None:
+    place = tmp_path / "data"
+    place.mkdir()
+    undecodable = os.fsencode(place) + b"/a\xff\x1b[31m\n.flac"
+    shutil.copy(samples()[0].path, undecodable)
+    rows = [
+        {"audio": os.fsdecode(undecodable.rpartition(b"/")[2]), "text": samples()[0].said},
+        {"audio": str(samples()[1].path), "text": f"{samples()[1].said} more", "id": ODD, "speaker": ODD},
+        {"audio": str(samples()[2].path), "text": f"{ODD} {samples()[2].said}"},
+        {"audio": ODD, "text": "missing"},
+    ]
+    (place / "manifest.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    files = [tmp_path / name for name in ("report.json", "report.md", "plot.svg")]
+    outputs = [argument for file in files for argument in ("--output", file)]
+    refused = evaluate(place, *MINI, home=tmp_path)
+    assert (refused.exit, refused.err.count("\n"), "\x1b" in refused.err) == (Exit.FAILED, 1, False)
+    ended = evaluate(place, *MINI, *outputs, "--skip-faulty", "--snr", "20", home=tmp_path)
+    assert (ended.exit, ended.err) == (Exit.DONE, "")
+    report = json.loads(files[0].read_text())
+    assert [run["clips"] for run in report["runs"]] == [3, 3]
+    assert ODD in {one["id"] for one in report["runs"][0]["utterances"]}
+    for text in (ended.out, *(file.read_text() for file in files[1:])):
+        assert all(map(is_visible, text.replace("\n", "")))
+    assert "| b\\xff\\ud800\\x1b]0;title\\x07\\n |" in files[1].read_text()
 
 
 def test_a_report_that_cannot_be_written_costs_no_figure(tmp_path: Path) -> None:
