@@ -56,7 +56,10 @@ def _ask(asked: list[Question], player: Player, output: Output) -> list[Choice]:
     choices = []
     for number, question in enumerate(asked, 1):
         first, second = question.shown
-        _say(output, f"\n{number} of {len(asked)}\n  1  {visible(first) or '(no text)'}\n  2  {visible(second) or '(no text)'}")
+        _say(
+            output,
+            f"\n{number} of {len(asked)}\n  1  {visible(first) or '(no text)'}\n  2  {visible(second) or '(no text)'}",
+        )
         _hear(question, player, output)
         while (answer := _answer(output)) == "r":
             _hear(question, player, output)
@@ -92,7 +95,9 @@ def _hear(question: Question, player: Player, output: Output) -> None:
         return
     if not is_played:
         where = f", from {question.begin_s:g} s on" if question.begin_s else ""
-        _say(output, f"No player works here ({player.names}): listen to {visible(question.file)}{where} by other means.")
+        _say(
+            output, f"No player works here ({player.names}): listen to {visible(question.file)}{where} by other means."
+        )
 
 
 def _say(output: Output, text: str, end: str = "\n") -> None:

@@ -62,7 +62,9 @@ def remarks(report: Document) -> list[str]:
         if run["failures"]:
             names = [f"{failure['id']}: {failure['message']}" for failure in run["failures"]]
             found.append(
-                _named(f"{visible(run['name'])}: {len(run['failures'])} recordings failed, and are not in its rate", names)
+                _named(
+                    f"{visible(run['name'])}: {len(run['failures'])} recordings failed, and are not in its rate", names
+                )
             )
         if run["warnings"]:
             names = [f"{warning['id']}: {' '.join(warning['messages'])}" for warning in run["warnings"]]

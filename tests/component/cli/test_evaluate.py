@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from coldvoxd.cli.evaluation_audio import without_beginning
+from coldvoxd.cli.evaluation_audio import part_of, without_beginning
 from coldvoxd.cli.exit_codes import Exit
+from coldvoxd.core.errors import FileFault
 from coldvoxd.core.values import SAMPLE_RATE
 from coldvoxd.core.visible_text import is_visible
+from coldvoxd.evaluate.clips import Clip
 from coldvoxd.settings_file import load
 from tests.component.cli.conftest import Terminal
 from tests.support.evaluation import CLIPS, ROOT, evaluate, librispeech, plain
@@ -148,6 +150,14 @@ def test_recordings_are_read_as_transcribe_reads_them(tmp_path: Path) -> None:
     assert run["audio_s"] == pytest.approx(4 * len(wave) / SAMPLE_RATE, abs=0.1)
 
 
+def test_a_part_that_a_recording_does_not_have_is_refused() -> None:
+    wave = np.zeros(2 * SAMPLE_RATE, np.float32)
+    assert len(part_of(wave, Clip("a", Path("a.flac"), "", begin_s=0.5, duration_s=1.55))) == 1.5 * SAMPLE_RATE
+    for begin_s, duration_s in ((1e308, 1.0), (1e308, None), (0.5, 1e308), (0.5, 2.0), (2.0, None)):
+        with pytest.raises(FileFault, match=r"a\.flac has 2\.0 s, and the clip (begins|ends) at"):
+            part_of(wave, Clip("a", Path("a.flac"), "", begin_s=begin_s, duration_s=duration_s))
+
+
 def test_audio_that_two_pieces_share_is_taken_once() -> None:
     blocks = np.split(np.arange(20, dtype=np.float32), [5, 7])
     for shared in (-3, 0, 3, 5, 6, 20, 30):
@@ -211,7 +221,7 @@ def test_any_name_is_measured_and_takes_one_line(tmp_path: Path) -> None:
     place = tmp_path / "data"
     place.mkdir()
     undecodable = os.fsencode(place) + b"/a\xff\x1b[31m\n.flac"
-    shutil.copy(samples()[0].path, undecodable)
+    shutil.copy(samples()[0].path, os.fsdecode(undecodable))
     rows = [
         {"audio": os.fsdecode(undecodable.rpartition(b"/")[2]), "text": samples()[0].said},
         {"audio": str(samples()[1].path), "text": f"{samples()[1].said} more", "id": ODD, "speaker": ODD},

@@ -63,7 +63,9 @@ def test_without_a_recognized_word_there_is_no_rate() -> None:
         found = document(*runs, allowed=0.1)
         mute = next(one for one in found["runs"] if one["variant"] == "int8")
         assert (mute["wer"], mute["interval"], mute["words"]) == (None, None, 0)
-        assert all((one["points"], one["interval"], one["certain"]) == (None, None, False) for one in found["differences"])
+        assert all(
+            (one["points"], one["interval"], one["certain"]) == (None, None, False) for one in found["differences"]
+        )
         assert found["gate"]["smallest_points"] is None
         for text in (tables.terminal(found), tables.markdown(found)):
             assert "0.00" not in text.replace("50.00", "")
