@@ -7,18 +7,38 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from coldvoxd import __version__
+from coldvoxd.core.help_blocks import wrapped
 
 _EPILOG = """\
-Usually systemd starts it: systemctl --user start coldvoxd
-Settings: ~/.config/coldvoxd/coldvoxd.toml; environment variables such as COLDVOXD_MODEL_NAME override it.
-To control it, see coldvoxctl --help
+Usually systemd starts it: `systemctl --user start coldvoxd`.
 
-exit codes: 0 stopped by a signal, 1 failed, 2 invalid arguments, 69 another coldvoxd has the bus name, 78 invalid settings
+The settings are in ~/.config/coldvoxd/coldvoxd.toml; environment variables such as COLDVOXD_MODEL_NAME override them.
+
+To control it, see `coldvoxctl --help`.
+
+exit codes:
+  0    stopped by a signal
+  1    failed
+  2    invalid arguments
+  69   another coldvoxd has the bus name
+  78   invalid settings
 """
 
 
 OUTPUT_CLOSED = 141
 """128 + SIGPIPE: the exit code that a shell reports for a program that writes to a closed pipe."""
+
+
+class Help(argparse.HelpFormatter):
+    """Aligns the help of commands and options, and fits all texts to the terminal: 80 columns if its width is unknown."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28)
+        self._action_max_length = 16  # argparse does not account for the indentation of commands
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        del indent  # descriptions and epilogs have none
+        return wrapped(text, width)
 
 
 class Parser(argparse.ArgumentParser):
@@ -48,7 +68,7 @@ def command_line() -> argparse.ArgumentParser:
         prog="coldvoxd",
         description="Dictation daemon: recognizes speech and sends the text to the session bus.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Help,
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings file instead of the one in ~/.config")
     parser.add_argument("--version", action="version", version=f"coldvoxd {__version__}")

@@ -12,7 +12,8 @@ sessions fail as the row defines. No GPU is used, and your own sound and session
 
   --json          one JSON object per row on standard output: row, moment, utterances, lost, doubled, wrong and
                   recovery_ratio: the time from detection to text, relative to a plain CPU recognition of the same speech in
-                  the same run (null if the row has none), and the number of runs: a row over 1.3 is run at most three times
+                  the same run (null if the row has none), and the number of runs: a row over 1.3, or one that failed while
+                  the daemon reported lost audio for lack of processor time, is run at most three times
   --rows PATTERN  only rows whose "NAME (MOMENT)" matches the pattern (*, ?), such as `decoder` or `hang*Stop`
   --list          list the rows without running them
   --vulkan        other rows: the real provider WebGPU on a software Vulkan driver, whose layer makes it fail; no ratio is

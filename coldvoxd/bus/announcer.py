@@ -11,7 +11,7 @@ from coldvoxd.bus.library import Message, Variant
 from coldvoxd.bus.peers.notifications import notification
 from coldvoxd.bus.properties import Properties
 from coldvoxd.bus.valid_text import bus_text
-from coldvoxd.bus.word_details import words_body
+from coldvoxd.bus.word_details import alternatives_body, words_body
 from coldvoxd.core.errors import ColdvoxError
 from coldvoxd.core.failover_notice import Notice
 from coldvoxd.core.file_values import FileTranscript
@@ -201,6 +201,5 @@ def _details(transcript: Transcript, with_words: bool) -> dict[str, Variant]:
     if with_words:
         details["words"] = words_body(transcript.words)
     if transcript.alternatives:
-        others = [[bus_text(other.text), float(other.share)] for other in transcript.alternatives]
-        details["alternatives"] = Variant("a(sd)", others)
+        details["alternatives"] = alternatives_body(transcript.alternatives)
     return details

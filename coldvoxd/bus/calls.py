@@ -7,8 +7,15 @@ from typing import TypeVar
 from coldvoxd.bus.callers import Caller, Callers, current_caller
 from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.library import Variant
-from coldvoxd.bus.options import parse_options, parse_retry_options, parse_stop_options, session_options_body
+from coldvoxd.bus.options import (
+    DETAILED_RETRY_OPTION_TYPES,
+    parse_options,
+    parse_retry_options,
+    parse_stop_options,
+    session_options_body,
+)
 from coldvoxd.bus.valid_text import bus_text
+from coldvoxd.bus.word_details import retry_details
 from coldvoxd.core import languages
 from coldvoxd.core.errors import ColdvoxError
 from coldvoxd.core.ports import Controls
@@ -89,9 +96,17 @@ class Calls:
         return bus_text(await self._retry.retry_last(current_caller().name))
 
     async def retry_last_with_options(self, options: Mapping[str, Variant]) -> str:
-        caller, (utterance, language) = current_caller(), parse_retry_options(options)
-        languages.check(language, self._control.engine)
-        return bus_text(await self._retry.retry_last(caller.name, utterance, language))
+        caller, parsed = current_caller(), parse_retry_options(options)
+        languages.check(parsed.language, self._control.engine)
+        return bus_text(await self._retry.retry_last(caller.name, parsed.utterance, parsed.language))
+
+    async def retry_last_with_details(self, options: Mapping[str, Variant]) -> tuple[str, dict[str, Variant]]:
+        caller, parsed = current_caller(), parse_retry_options(options, DETAILED_RETRY_OPTION_TYPES)
+        languages.check(parsed.language, self._control.engine)
+        hypothesis = await self._retry.recognize_last(
+            caller.name, parsed.utterance, parsed.language, parsed.alternatives
+        )
+        return bus_text(hypothesis.text), retry_details(hypothesis)
 
     async def select_device(self, name: str) -> None:
         await self._microphone.select(name)

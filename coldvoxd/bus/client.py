@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Self
 
 from coldvoxd.bus.client_errors import translated
-from coldvoxd.bus.client_events import EVENTS, PARTIAL, Event, event_of
+from coldvoxd.bus.client_events import EVENTS, PARTIAL, Event, alternatives_of, event_of
 from coldvoxd.bus.client_options import Options, options_body
 from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.interface_xml import BUS_NAME, DICTATION, ENGINE, MICROPHONE, OBJECT_PATH, PROPERTIES
@@ -120,6 +120,15 @@ class DaemonClient:
         if not options:
             return str(await self._call("RetryLast", activate=False))
         return str(await self._call("RetryLastWithOptions", "a{sv}", options_body(options), activate=False))
+
+    async def retry_last_with_details(self, options: Options) -> tuple[str, dict[str, Any]]:
+        """Do the same, and return the details too: `confidence`, `provider`, and `alternatives` if there are any.
+
+        The options may have `alternatives`.
+        """
+        text, found = await self._call_for_all("RetryLastWithDetails", "a{sv}", options_body(options), activate=False)
+        details = {key: value.value for key, value in found.items()}
+        return str(text), details | {"alternatives": alternatives_of(details.get("alternatives", ()))}
 
     async def reload(self) -> None:
         """Reload the settings and the model."""
@@ -284,12 +293,27 @@ class DaemonClient:
         activate: bool = True,
         descriptors: Sequence[int] = (),
     ) -> Any:
+        """Call the daemon, and return the first value of its reply, or None. Raises ColdvoxError."""
+        values = await self._call_for_all(
+            member, signature, *body, interface=interface, activate=activate, descriptors=descriptors
+        )
+        return values[0] if values else None
+
+    async def _call_for_all(
+        self,
+        member: str,
+        signature: str = "",
+        *body: object,
+        interface: str = DICTATION,
+        activate: bool = True,
+        descriptors: Sequence[int] = (),
+    ) -> list[Any]:
         check_text(body)
         call = _call_of(member, signature, *body, interface=interface, activate=activate)
         call.unix_fds = list(descriptors)
         try:
             async with asyncio.timeout(self._limit_s):
-                return await self._connection.ask(call)
+                return await self._connection.ask_all(call)
         except DBusError as error:
             raise translated(error) from error
         except TimeoutError as error:

@@ -1,6 +1,6 @@
 """Events of the daemon: its signals, as a client receives them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -52,6 +52,11 @@ EVENTS: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType(
 """By signals: the name of the event, and the names of the arguments before the details."""
 
 
+def alternatives_of(body: Iterable[tuple[str, float]]) -> list[dict[str, Any]]:
+    """Return other texts, as the bus carries them, as values that JSON can represent."""
+    return [{"text": text, "share": share} for text, share in body]
+
+
 def event_of(message: Message) -> Event:
     """Return the event of a signal."""
     name, keys = EVENTS[message.member]
@@ -62,5 +67,5 @@ def event_of(message: Message) -> Event:
             keys = ("word", "start", "end", "confidence")
             fields["words"] = [dict(zip(keys, word, strict=True)) for word in fields["words"]]
         if "alternatives" in fields:
-            fields["alternatives"] = [{"text": text, "share": share} for text, share in fields["alternatives"]]
+            fields["alternatives"] = alternatives_of(fields["alternatives"])
     return Event(name, fields)

@@ -100,8 +100,12 @@ class Connection(ReceivingBus):
 
     async def ask(self, call: Message) -> Any:
         """Send a call and return the first value of the reply, or None. Raises DBusError or BusUnavailable."""
-        reply = await self._answer(call)
-        return reply.body[0] if reply.body else None
+        values = await self.ask_all(call)
+        return values[0] if values else None
+
+    async def ask_all(self, call: Message) -> list[Any]:
+        """Send a call and return all values of the reply. Raises DBusError or BusUnavailable."""
+        return list((await self._answer(call)).body)
 
     async def ask_descriptor(self, call: Message) -> int:
         """Send a call and return the file descriptor of the reply, which the caller must close.

@@ -65,6 +65,10 @@ class Dictation1(ServiceInterface):
         return await self._calls.retry_last_with_options(options)
 
     @method()
+    async def RetryLastWithDetails(self, options: "a{sv}") -> "sa{sv}":
+        return await self._calls.retry_last_with_details(options)
+
+    @method()
     async def TranscribeFile(self, audio: "h", options: "a{sv}") -> "u":
         return await self._files.transcribe(audio, options)
 
@@ -155,6 +159,10 @@ class Engine1(ServiceInterface):
     @dbus_property(access=_READ)
     def Languages(self) -> "as":
         return self._property("Languages")
+
+    @dbus_property(access=_READ)
+    def Language(self) -> "s":
+        return self._property("Language")
 
     @dbus_property(access=_READ)
     def Progress(self) -> "d":

@@ -136,7 +136,8 @@ class Objects:
         method = exported.methods[call.member]
 
         def answer(result: object) -> None:
-            body = [result] if method.out_signature else []
+            values = list(result) if isinstance(result, tuple) else [result]
+            body = values if method.out_signature else []
             reply(Message.new_method_return(call, method.out_signature, body))
 
         result = method.fn(exported.interface, *_arguments(call))

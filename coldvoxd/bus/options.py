@@ -1,6 +1,7 @@
 """Options of sessions, retries and files: their types on the bus, and errors for unknown or invalid ones."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -25,6 +26,7 @@ OPTION_TYPES: Mapping[str, str] = MappingProxyType(
 )
 STOP_OPTION_TYPES: Mapping[str, str] = MappingProxyType({"session": "u"})
 RETRY_OPTION_TYPES: Mapping[str, str] = MappingProxyType({"utterance": "u", "language": "s"})
+DETAILED_RETRY_OPTION_TYPES: Mapping[str, str] = MappingProxyType({**RETRY_OPTION_TYPES, "alternatives": "u"})
 PLANNED_OPTIONS = frozenset({"vocabulary"})
 """Keys of the contract that a later version will support."""
 PLANNED_RETRY_OPTIONS = frozenset({"vocabulary"})
@@ -50,7 +52,7 @@ def parse_options(options: Mapping[str, Variant]) -> SessionOptions:
         max_seconds=_positive(values, "max-seconds", "omit it to use the limit in the settings"),
         language=_language(values),
         partials=values.get("partials", False),
-        alternatives=min(_positive(values, "alternatives", "omit it for none"), MOST_ALTERNATIVES),
+        alternatives=_alternatives(values),
     )
 
 
@@ -72,21 +74,33 @@ def session_options_body(options: SessionOptions) -> dict[str, Variant]:
     return body
 
 
-def parse_retry_options(options: Mapping[str, Variant]) -> tuple[int, str]:
-    """Return the number of the utterance that the options of RetryLastWithOptions name, and the language.
+@dataclass(frozen=True, slots=True)
+class RetryOptions:
+    """Options of one retry."""
 
-    They are 0 and empty if the options name none.
+    utterance: int = 0
+    """Retry only this utterance; 0 for any."""
+    language: str = ""
+    """`auto` or a language's code; empty for the language of the session."""
+    alternatives: int = 0
+    """Maximum number of other texts."""
+
+
+def parse_retry_options(options: Mapping[str, Variant], types: Mapping[str, str] = RETRY_OPTION_TYPES) -> RetryOptions:
+    """Parse the options of RetryLastWithOptions, or of RetryLastWithDetails with its `types`.
 
     Raises InvalidOption or NotSupported for the first invalid key. Options that describe how a session listens, or who
     receives its signals, have no meaning for a recognition whose text is only returned, and are invalid.
     """
     for key in options:
-        if key in OPTION_TYPES and key not in RETRY_OPTION_TYPES:
-            known = ", ".join(RETRY_OPTION_TYPES)
+        if key in OPTION_TYPES and key not in types:
+            known = ", ".join(types)
             raise InvalidOption(f"The option '{key}' is one of a session, not of a retry: omit it. Known are: {known}.")
-    _check(options, RETRY_OPTION_TYPES, PLANNED_RETRY_OPTIONS)
+    _check(options, types, PLANNED_RETRY_OPTIONS)
     values = {key: value.value for key, value in options.items()}
-    return _positive(values, "utterance", "omit it to retry any utterance"), _language(values)
+    return RetryOptions(
+        _positive(values, "utterance", "omit it to retry any utterance"), _language(values), _alternatives(values)
+    )
 
 
 def parse_stop_options(options: Mapping[str, Variant]) -> int:
@@ -117,6 +131,10 @@ def _language(values: Mapping[str, Any]) -> str:
     if not (code := languages.canonical(text)):
         raise InvalidOption("The option 'language' is empty: omit it to use the one in the settings.")
     return code
+
+
+def _alternatives(values: Mapping[str, Any]) -> int:
+    return min(_positive(values, "alternatives", "omit it for none"), MOST_ALTERNATIVES)
 
 
 def _positive(values: Mapping[str, int], key: str, otherwise: str) -> int:

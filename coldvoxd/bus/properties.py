@@ -45,6 +45,7 @@ class Properties:
             **self.problems(),
             "Capabilities": capabilities_of(engine),
             "Languages": list(engine.languages),
+            "Language": self._dictation.language,
             "Progress": engine.progress,
             "LastError": bus_text(engine.last_error),
             "AwaitingRestart": list(self._engine.awaiting_restart),

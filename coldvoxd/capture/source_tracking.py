@@ -41,8 +41,12 @@ class SourceTracker:
         """The source to which the user moved our stream in a mixer, until another is selected."""
         self._pursued = ""
         """The source for which the stream was reopened, until the stream records it."""
-        self._misfit = False
-        """The stream was moved to a source with different channels and must be reopened."""
+        self._last_heard = ""
+        """The source of our stream when it was last known: a stream that a server moves may have none in between."""
+        self._opened_for: tuple[str, ...] = ()
+        """Channels of the source that our stream recorded first; empty if it is not known."""
+        self._refitted_for = ""
+        """The source for whose channels the stream is being reopened."""
 
     @property
     def view(self) -> SoundView | None:
@@ -105,7 +109,7 @@ class SourceTracker:
         if view is None:
             return Change()
         moved = self._note_move(before, view)
-        self._note_channels(before, view)
+        self._note_stream(before, view)
         return Change(was_missing and self.target is not None, moved)
 
     def next_step(self) -> Step:
@@ -125,32 +129,43 @@ class SourceTracker:
         self._pursued = name
 
     def take_misfit(self) -> bool:
-        """Return whether the stream must be reopened for the source's channels, and clear the mark."""
-        misfit, self._misfit = self._misfit, False
-        return misfit
-
-    def _note_move(self, before: SoundView, now: SoundView) -> bool:
-        """Record and return whether the user moved the stream in a mixer: no other cause explains the move.
-
-        It is kept like a selection.
-        """
-        if not now.heard or now.default != before.default:
-            self._moved_to = ""
-            return False
-        same_stream = bool(before.heard) and now.stream == before.stream
-        moved = same_stream and now.heard != before.heard and now.source(before.heard) is not None
-        if moved:
-            self._moved_to = now.heard
-        return moved
-
-    def _note_channels(self, before: SoundView, now: SoundView) -> None:
-        """Mark the stream for reopening if the server moved it to a source with different channels.
+        """Return, once, whether the stream must be reopened, because the server moved it to a source with other channels.
 
         A server that moves our stream remixes its channels: only a new stream has the source's own. A move by the user
         is exempt, since a new stream would follow the settings.
         """
-        was, recorded = before.source(before.heard), now.source(now.heard)
-        if now.heard == self._moved_to or now.stream != before.stream:
-            self._misfit = False
-        elif was is not None and recorded is not None and was.positions != recorded.positions:
-            self._misfit = True
+        recorded = self._view.source(self._view.heard) if self._view is not None else None
+        if recorded is None or recorded.name in (self._moved_to, self._refitted_for):
+            return False
+        if recorded.positions == self._opened_for:
+            return False
+        self._refitted_for = recorded.name
+        return True
+
+    def _note_move(self, before: SoundView, now: SoundView) -> bool:
+        """Record and return whether the user moved the stream in a mixer: no other cause explains the move.
+
+        It is kept like a selection. A move to the selected source is the server's, or ends what the user did before.
+        The server moves our stream and changes its default at the same time, but the two may be in different views, in
+        either order: a view is read in several requests.
+        """
+        if now.default != before.default or not (now.heard or now.stream):
+            self._moved_to = ""
+            return False
+        target = self.target
+        was_elsewhere = now.stream == before.stream and self._last_heard not in {"", now.heard}
+        if not now.heard or not was_elsewhere or now.source(self._last_heard) is None:
+            return False
+        moved = target is None or now.heard != target.name
+        self._moved_to = now.heard if moved else ""
+        return moved
+
+    def _note_stream(self, before: SoundView, now: SoundView) -> None:
+        """Record what our stream records, and for which channels it was opened."""
+        if now.stream != before.stream or not (now.heard or now.stream):
+            self._last_heard, self._opened_for, self._refitted_for = "", (), ""
+        if (recorded := now.source(now.heard)) is not None:
+            self._last_heard = recorded.name
+            self._opened_for = self._opened_for or recorded.positions
+            if recorded.positions == self._opened_for:
+                self._refitted_for = ""

@@ -3,6 +3,7 @@
 import argparse
 
 from coldvoxd.core import channels, languages
+from coldvoxd.core.decoding_options import MOST_ALTERNATIVES
 
 
 def any_text(text: str) -> str:
@@ -39,6 +40,14 @@ def number(text: str) -> int:
     if not 0 < found < 1 << 32:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number greater than 0")
     return found
+
+
+def alternatives(text: str) -> int:
+    """A number of other texts."""
+    number = int(text) if text.isdecimal() else 0
+    if not 0 < number <= MOST_ALTERNATIVES:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MOST_ALTERNATIVES}")
+    return number
 
 
 def seconds(text: str) -> int:

@@ -4,11 +4,13 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from coldvoxd.arguments import Help
 from coldvoxd.cli import help_texts
 from coldvoxd.cli.argument_types import any_text, channel
 from coldvoxd.cli.evaluate_arguments import EVALUATE, add_evaluate_options
+from coldvoxd.cli.first_run_arguments import FIRST_RUN, FIRST_RUN_JSON, add_first_run_options
 from coldvoxd.cli.model_arguments import add_model_commands
-from coldvoxd.cli.parser import Commands, Help, Parser, add_command
+from coldvoxd.cli.parser import Commands, Parser, add_command
 from coldvoxd.cli.session_options import (
     add_language,
     add_options_of_callers_that_stay,
@@ -151,6 +153,7 @@ def _listen_command(commands: Commands) -> None:
     add_session_options(
         listen.add_argument_group("options for the session that --start starts"),
         "print words while they are spoken; also without --start, for sessions that have them",
+        "print up to N other texts below each text, 1 to 8",
     )
     listen.add_argument(
         "--private",
@@ -194,8 +197,8 @@ def _doctor_command(commands: Commands) -> None:
         commands,
         "doctor",
         "check the installation, and report how to fix it",
-        help_texts.DOCTOR,
-        help_texts.DOCTOR_JSON,
+        help_texts.DOCTOR + FIRST_RUN,
+        help_texts.DOCTOR_JSON + FIRST_RUN_JSON,
     )
     doctor.add_argument(
         "--report",
@@ -203,6 +206,7 @@ def _doctor_command(commands: Commands) -> None:
         metavar="FILE",
         help="also write a file for a bug report, without personal data; `-` prints it instead of the findings",
     )
+    add_first_run_options(doctor)
 
 
 def _setup_command(commands: Commands) -> None:

@@ -18,7 +18,21 @@ _TITLE = b"# coldvoxd: report"
 
 
 def doctor(arguments: Namespace, output: Output) -> Exit:
-    """Print every finding as soon as it is available, and write the report if requested. Raises UsageFault."""
+    """Print every finding as soon as it is available, and write the report if requested. Raises UsageFault.
+
+    With --first-run the model is measured instead, which may raise any ColdvoxError.
+    """
+    if arguments.first_run:
+        if arguments.report is not None:
+            raise UsageFault(
+                "--first-run writes a report of its own: leave out --report, and name its file with --output."
+            )
+        from coldvoxd.cli.first_run import first_run
+
+        return first_run(arguments, output)
+    for name in ("model", "minutes", "read", "output"):
+        if getattr(arguments, name) is not None:
+            raise UsageFault(f"--{name} belongs to --first-run: add that.")
     is_printed = arguments.report == STANDARD_OUTPUT
     if arguments.report is not None and not is_printed:
         _check(arguments.report)

@@ -9,7 +9,7 @@ _DESCRIPTION = """\
 Measure the word error rate on recordings whose texts are known, in this process and without any network access.
 
 DIRECTORY has LibriSpeech's layout (SPEAKER/CHAPTER/SPEAKER-CHAPTER.trans.txt beside the recordings), a manifest.jsonl or
-manifest.csv, or recordings with a text file of the same name beside each. A manifest can be named itself; its columns are
+manifest.csv, or recordings with a text file of the same name beside each: any a.txt beside a.flac counts as its text. A manifest can be named itself; its columns are
 audio_filepath (or audio, path, file), text (or transcript, sentence), and if there are id, speaker, offset and duration.
 
 Recordings are read and recognized as `coldvoxctl transcribe --local` does. Texts are normalized before they are compared:

@@ -58,6 +58,9 @@ if the setting `partials` is on. On a terminal they are one line, which is rewri
 change are dim. Otherwise each time a line is printed: `~ `, the words that no longer change, ` | `, and those that may; `~ |` if there are
 none after all.
 
+With --alternatives, other texts that the model finds less probable are printed below each text, indented: the share of their
+probability in that of all texts that the search ended with, then the text. Models without such a search (CTC) and fallback engines have none.
+
 With --start, start a session, print its texts and exit when it ends. Ctrl-C stops the session and prints the last text; a
 second Ctrl-C discards it. The session is bound to this command: it is cancelled if the command exits or is killed.
 """
@@ -67,7 +70,7 @@ With --json, one object per line, with `event` and, if the event belongs to a se
   listening            the first event without --start: no later event is missed
   transcribed          utterance, text, start, end, confidence, provider, latency, retried; body, pending, seam: the text for
                        programs that write one utterance after another, as in the signal Transcribed of the bus; words
-                       (word, start, end, confidence) with --words; alternatives (text, share) if the session has them
+                       (word, start, end, confidence) with --words; alternatives (text, share) with --alternatives, if there are any
   sentence-closed      utterance: the sentence of this text is over, and pending is due
   partial-transcribed  utterance, stable, unstable; only with --partials
   started
@@ -221,8 +224,8 @@ The exit code is 1 if there are problems.
 
 STATUS_JSON = """\
 With --json, the fields state, session, model, precision, execution_provider, provider, provider_device, provider_note,
-available_providers, usable_providers, problems, degraded, capabilities, languages, progress, last_error, awaiting_restart and version, and for the
-microphone device, selection, open, policy, muted and problem. They have the meaning of the bus properties.
+available_providers, usable_providers, problems, degraded, capabilities, languages, language, progress, last_error, awaiting_restart and version, and for the
+microphone device, selection, open, policy, muted and problem. They have the meaning of the bus properties; session_language is that of the active session, `auto` or a code.
 """
 
 DEVICES = """\

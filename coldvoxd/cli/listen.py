@@ -7,6 +7,7 @@ from typing import Self
 
 from coldvoxd.bus.client import DaemonClient
 from coldvoxd.bus.client_events import Event
+from coldvoxd.cli.alternatives import alternative_lines, warn_without_alternatives
 from coldvoxd.cli.exit_codes import Exit, UsageFault
 from coldvoxd.cli.live_partials import LivePartials
 from coldvoxd.cli.output import Output
@@ -23,7 +24,9 @@ async def listen(arguments: Namespace, output: Output) -> Exit:
     output.require_stdout()
     options = session_options(arguments)
     if not arguments.start and (options.keys() - {"partials"} or arguments.private):
-        raise UsageFault("--private, --words, --single-utterance, --max-seconds and --language require --start.")
+        raise UsageFault(
+            "--private, --words, --single-utterance, --max-seconds, --alternatives and --language require --start."
+        )
     async with DaemonClient.connected() as daemon:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, daemon.interrupt)
@@ -33,7 +36,9 @@ async def listen(arguments: Namespace, output: Output) -> Exit:
                 options["private" if arguments.private else "bind-to-caller"] = True
                 session = await daemon.start(options)
                 output.note(f"Speak: session {session}. Ctrl-C stops it.")
-                with _Printer(output) as printer:
+                if "alternatives" in options:
+                    await warn_without_alternatives(daemon, output)
+                with _Printer(output, alternatives="alternatives" in options) as printer:
                     return await _follow_own(daemon, session, printer)
             if not present:
                 raise DaemonUnreachable("coldvoxd is not running: start it with `systemctl --user start coldvoxd`.")
@@ -47,8 +52,10 @@ async def listen(arguments: Namespace, output: Output) -> Exit:
 class _Printer:
     """Prints the events. Leaves no unfinished line behind at the end of its context."""
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: Output, *, alternatives: bool = False) -> None:
+        """`alternatives`: whether to print other texts below each text."""
         self.output = output
+        self._alternatives = alternatives
         self._partials = LivePartials(output)
 
     def __enter__(self) -> Self:
@@ -64,6 +71,9 @@ class _Printer:
             return
         self._partials.settle(event)
         await _report(event, sessions, self.output, is_own=is_own)
+        if self._alternatives and not self.output.as_json and event.name == "transcribed":
+            for line in alternative_lines(event.fields.get("alternatives", ())):
+                self.output.result({}, line)
         self._partials.redraw()
 
 

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from coldvoxd import __version__, settings_file
 from coldvoxd.arguments import command_line as daemon_command_line
 from coldvoxd.cli.arguments import command_line
-from coldvoxd.cli.help_blocks import Block, Break, Entry, Paragraph, blocks, wrapped
+from coldvoxd.core.help_blocks import Block, Break, Entry, Paragraph, blocks, wrapped
 from coldvoxd.typist.arguments import command_line as typing_command_line
 from coldvoxd.typist.settings import Rule
 

@@ -1,6 +1,7 @@
 """The commands model pull, prepare, list, path, verify and remove."""
 
 import glob
+import shlex
 import shutil
 import time
 from argparse import Namespace
@@ -108,6 +109,8 @@ def _pull(arguments: Namespace, output: Output) -> Exit:
     elif wanted:
         commands = " and ".join(f"`coldvoxctl config set {key} {value}`" for key, value in wanted.items())
         output.warning(f"The settings name another model or precision. To use this one: {commands}.")
+    chosen_model = "" if name == chosen.name or arguments.use else f" --model {shlex.quote(name)}"
+    output.note(f"`coldvoxctl doctor --first-run{chosen_model}` measures it on this machine, in ten minutes.")
     return Exit.DONE
 
 

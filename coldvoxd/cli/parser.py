@@ -5,26 +5,14 @@ import os
 from collections.abc import Sequence
 from typing import Any, NoReturn, TypeAlias
 
+from coldvoxd.arguments import Help
 from coldvoxd.cli.argument_types import any_text
 from coldvoxd.cli.exit_codes import UsageFault
-from coldvoxd.cli.help_blocks import wrapped
 from coldvoxd.cli.output import Output
 from coldvoxd.core.similar_names import similar
 
 LIKELY = 0.7
 """Ratio of `difflib` from which a command may be meant: `strat` has 0.8 to `start`."""
-
-
-class Help(argparse.HelpFormatter):
-    """Aligns the help of commands and options, and fits all texts to the terminal: 80 columns if its width is unknown."""
-
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=28)
-        self._action_max_length = 16  # argparse does not account for the indentation of commands
-
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        del indent  # descriptions and epilogs have none
-        return wrapped(text, width)
 
 
 class Parser(argparse.ArgumentParser):

@@ -4,17 +4,19 @@ import itertools
 import re
 import sys
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from coldvoxd.bus.client import DaemonClient
+from coldvoxd.cli.alternatives import alternative_lines, warn_without_alternatives
 from coldvoxd.cli.exit_codes import Exit
 from coldvoxd.cli.key_presses import FAILED, start_after_last, toggle_after_last
 from coldvoxd.cli.metrics import metrics_for_people
 from coldvoxd.cli.output import Output
 from coldvoxd.cli.session_options import check_not_bound, retry_options, session_options
 from coldvoxd.cli.wordless import NO_WORDS_IN_LAST, Ending, deaf, stopped
-from coldvoxd.core.errors import ColdvoxError, NotActive, SettingsError, shown
+from coldvoxd.core.errors import ColdvoxError, NotActive, NotOwner, NotSupported, SettingsError, shown
 from coldvoxd.core.fallback import PARAKEET
 from coldvoxd.core.languages import AUTO, ignored
 from coldvoxd.core.problems import WRONG_ON_CPU, Problem
@@ -53,8 +55,7 @@ async def _carry_out(arguments: Namespace, output: Output, daemon: DaemonClient)
             await daemon.cancel()
             output.result({"cancelled": True}, "cancelled")
         case "retry":
-            transcript = await daemon.retry_last(retry_options(arguments))
-            _transcript(transcript, Ending(None if transcript else NO_WORDS_IN_LAST, has_gaps=False), output)
+            await _retry(arguments, output, daemon)
         case "metrics":
             found = await daemon.metrics()
             rows = metrics_for_people(found, ascii_only="utf" not in (sys.stdout.encoding or "").lower())
@@ -68,8 +69,22 @@ async def _carry_out(arguments: Namespace, output: Output, daemon: DaemonClient)
         case _:
             microphone = await daemon.microphone()
             del microphone["Devices"]
-            status = await daemon.status() | microphone
+            status = await daemon.status()
+            status |= microphone | {"SessionLanguage": await _session_language(daemon, status["Session"])}
             output.result({_snake_case(name): value for name, value in status.items()}, _for_people(status, output))
+
+
+async def _retry(arguments: Namespace, output: Output, daemon: DaemonClient) -> None:
+    options, fields, others = retry_options(arguments), {}, []
+    if "alternatives" in options:
+        await warn_without_alternatives(daemon, output)
+        transcript, details = await daemon.retry_last_with_details(options)
+        others = details["alternatives"]
+        fields = {"alternatives": others}
+    else:
+        transcript = await daemon.retry_last(options)
+    ending = Ending(None if transcript else NO_WORDS_IN_LAST, has_gaps=False)
+    _transcript(transcript, ending, output, fields, alternative_lines(others))
 
 
 async def reload(output: Output) -> None:
@@ -92,9 +107,20 @@ async def _reload(daemon: DaemonClient, output: Output) -> None:
         output.warning(_ignored_language(status))
 
 
-def _transcript(transcript: str, ending: Ending, output: Output) -> None:
-    """Print the text, or the reason on stderr if there is none, because scripts read stdout."""
-    output.result({"transcript": transcript} | ending.fields, transcript or None)
+def _transcript(
+    transcript: str,
+    ending: Ending,
+    output: Output,
+    more: Mapping[str, Any] = MappingProxyType({}),
+    below: Sequence[str] = (),
+) -> None:
+    """Print the text, or the reason on stderr if there is none, because scripts read stdout.
+
+    `more` are further fields of --json, and `below` the lines for people below the text.
+    """
+    output.result(
+        {"transcript": transcript, **more} | ending.fields, "\n".join((transcript, *below)) if transcript else None
+    )
     for warning in ending.warnings:
         output.warning(warning)
 
@@ -142,6 +168,7 @@ def _for_people(status: dict[str, Any], output: Output) -> str:
         ("engine", _other_engine(status)),
         ("model", f"{status['Model']} ({status['Precision']})" if status["Model"] else "none loaded"),
         ("languages", ", ".join(status.get("Languages", ()))),
+        ("language", _language(status)),
         ("provider", _provider(status)),
         ("", status.get("ProviderNote", "")),
         ("available", ", ".join(status["AvailableProviders"]) or "unknown"),
@@ -163,6 +190,24 @@ def _other_engine(status: dict[str, Any]) -> str:
     """Return the fallback engine that recognizes; empty for Parakeet, and for daemons of earlier versions."""
     engine = str(status.get("Engine", ""))
     return f"{engine}, the fallback" if engine not in {"", PARAKEET} else ""
+
+
+async def _session_language(daemon: DaemonClient, session: int) -> str:
+    """Return the language of the active session: `auto` or a code; empty if it is unknown, or private to its program."""
+    if not session:
+        return ""
+    try:
+        return str((await daemon.session_options(session)).get("language", ""))
+    except (NotActive, NotOwner, NotSupported):  # it has just ended; it is private; a daemon of an earlier version
+        return ""
+
+
+def _language(status: dict[str, Any]) -> str:
+    """Return the selected language, and that of the session if it differs; empty if the model leaves no choice."""
+    selected, of_session = str(status.get("Language", "")), status["SessionLanguage"]
+    if len(status.get("Languages", ())) < 2 or not selected:
+        return ""
+    return selected if of_session in {"", selected} else f"{selected}; {of_session} in this session"
 
 
 def _ignored_language(status: dict[str, Any]) -> str:

@@ -3,19 +3,21 @@
 import argparse
 from argparse import Namespace
 
-from coldvoxd.cli.argument_types import language, number, seconds
+from coldvoxd.cli.argument_types import alternatives, language, number, seconds
 from coldvoxd.cli.exit_codes import UsageFault
 
 
 def add_session_options(
     parser: "argparse._ActionsContainer",
     partials_help: str = "send words while they are spoken (shown by listen --partials)",
+    alternatives_help: str = "add up to N other texts to each text, 1 to 8 (shown by listen --json)",
 ) -> None:
     """Add the options of a session that any command may start."""
     parser.add_argument("--words", action="store_true", help="add word times to the texts (shown by listen --json)")
     parser.add_argument("--single-utterance", action="store_true", help="stop automatically when the speaker pauses")
     parser.add_argument("--max-seconds", type=seconds, metavar="N", help="stop automatically after N seconds")
     parser.add_argument("--partials", action="store_true", help=partials_help)
+    parser.add_argument("--alternatives", type=alternatives, metavar="N", help=alternatives_help)
     add_language(parser)
 
 
@@ -52,11 +54,14 @@ def session_options(arguments: Namespace) -> dict[str, bool | int | str]:
         options["max-seconds"] = arguments.max_seconds
     if arguments.partials:
         options["partials"] = True
+    if arguments.alternatives is not None:
+        options["alternatives"] = arguments.alternatives
     return options | _language(arguments)
 
 
 def add_retry_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of a retry."""
+    parser.add_argument("--alternatives", type=alternatives, metavar="N", help="also print up to N other texts, 1 to 8")
     parser.add_argument(
         "--utterance", type=number, metavar="N", help="only if the last utterance has this number (see listen --json)"
     )
@@ -64,8 +69,10 @@ def add_retry_options(parser: argparse.ArgumentParser) -> None:
 
 
 def retry_options(arguments: Namespace) -> dict[str, bool | int | str]:
-    """Return the options of RetryLastWithOptions that the arguments request."""
+    """Return the options of RetryLastWithOptions, or of RetryLastWithDetails, that the arguments request."""
     options: dict[str, bool | int | str] = {}
+    if arguments.alternatives is not None:
+        options["alternatives"] = arguments.alternatives
     if arguments.utterance is not None:
         options["utterance"] = arguments.utterance
     return options | _language(arguments)

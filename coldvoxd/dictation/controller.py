@@ -135,6 +135,10 @@ class DictationController:
     def engine(self) -> EngineStatus:
         return self._engine.status
 
+    @property
+    def language(self) -> str:
+        return self._runner.language_of(SessionOptions())
+
     def start(self, caller: str, options: SessionOptions, called_s: float) -> int:
         with self._listening.held():
             self._capture.catch_up()

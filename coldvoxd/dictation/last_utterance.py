@@ -96,6 +96,12 @@ class LastUtterance:
 
     async def retry_last(self, caller: str, utterance: int = 0, language: str = "") -> str:
         """Implements RetryControl."""
+        return (await self.recognize_last(caller, utterance, language)).text
+
+    async def recognize_last(
+        self, caller: str, utterance: int = 0, language: str = "", alternatives: int = 0
+    ) -> Hypothesis:
+        """Implements RetryControl."""
         kept = self._kept
         if kept is None:
             raise NotActive("There is no utterance to recognize again: there was none, or its session was cancelled.")
@@ -104,7 +110,7 @@ class LastUtterance:
         if not may_read(caller, kept.source.text_recipient):
             raise NotOwner("The last utterance is private to another program; only that program can retry it.")
         self._metrics.count(Count.RETRIES)
-        again = replace(kept.utterance, language=language or kept.utterance.language)
+        again = replace(kept.utterance, language=language or kept.utterance.language, alternatives=alternatives)
         try:
             hypothesis = await asyncio.wait_for(self._recognize(again), RETRY_LIMIT_S)
         except TimeoutError:
@@ -117,7 +123,7 @@ class LastUtterance:
             raise NotActive(f"Session {kept.source.id} was discarded in the meantime, including its utterances.")
         if hypothesis.text:
             self._on_words()
-        return hypothesis.text
+        return hypothesis
 
     def _keep_unless_newer(self, utterance: Utterance, recipient: str | None) -> None:
         if self._kept is None or self._kept.utterance.id < utterance.id:

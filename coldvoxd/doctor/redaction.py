@@ -28,8 +28,14 @@ _PATTERNS = (
         r"\1\2REDACTED",
     ),
     (re.compile(r"\b[0-9a-f]{32}\b"), "ID"),
+    (re.compile(r"(?i)\b(?:GPU-|MIG-)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "ID"),  # of a GPU or a disk
+    (re.compile(r"(?i)\b(serial(?:[ _-]?(?:number|no\.?))?\s*[:=#]\s*)[^\s,;]+"), r"\1REDACTED"),
+    (
+        re.compile(r"(\balsa_(?:in|out)put\.usb-|/by-id/)[^\s\"']+"),
+        r"\1DEVICE",
+    ),  # these names include the serial number
 )
-"""Addresses of people, devices and networks; keys; the IDs of machines and boots."""
+"""Addresses of people, devices and networks; keys; the IDs of machines, boots and devices, and their serial numbers."""
 _MAYBE_IPV6 = re.compile(r"(?<![\w:])[0-9A-Fa-f:]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(?:%[\w.-]+)?")
 """Text with two colons; `ipaddress` decides. A link-local address has the name of a network interface after a `%`."""
 _SPOKEN = re.compile(r"\butterance \d+: ['\"]")

@@ -32,6 +32,8 @@ class Clip:
     """Where the clip begins in the recording, in seconds."""
     duration_s: float | None = None
     """Its length in seconds; None for the rest of the recording."""
+    text_file: Path | None = None
+    """The file that has `reference`; None if it is in none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,20 @@ class Dataset:
     clips: tuple[Clip, ...]
     faults: tuple[ClipFault, ...] = ()
     """Those that cannot be used."""
+
+    @property
+    def reference_files(self) -> int:
+        """Number of files from which the texts were read."""
+        return len({clip.text_file for clip in self.clips if clip.text_file is not None})
+
+    @property
+    def references(self) -> str:
+        """What the files are from which the texts were read, for people: a pattern of names, or the manifest's name."""
+        if (
+            pattern := {"librispeech": "*.trans.txt", "folder": "*.txt of the recording's name"}.get(self.layout)
+        ) is not None:
+            return pattern
+        return next((clip.text_file.name for clip in self.clips if clip.text_file is not None), "")
 
     def without_faults(self, skip: bool) -> "Dataset":
         """Return the data set if all of it can be used, or if `skip`, and something is left. Raises DatasetFault."""

@@ -86,7 +86,7 @@ def _of_librispeech(place: Path, transcripts: Iterable[Path]) -> Iterator[Clip |
                 yield ClipFault(name, f"there is no {name}.flac beside {where}")
                 continue
             seen.add(path)
-            yield Clip(name, path, text, speaker)
+            yield Clip(name, path, text, speaker, text_file=transcript)
     for path in _recordings(place):
         if path not in seen:
             yield ClipFault(str(path.relative_to(place)), f"no {_TRANSCRIPTS} beside it has its text")
@@ -96,14 +96,15 @@ def _of_folder(place: Path, recordings: Iterable[Path]) -> Iterator[Clip | ClipF
     for path in recordings:
         name, text = str(path.relative_to(place)), path.with_suffix(".txt")
         if text.is_file():
-            yield Clip(str(path.relative_to(place).with_suffix("")), path, " ".join(_text(text).split()))
+            own = str(path.relative_to(place).with_suffix(""))
+            yield Clip(own, path, " ".join(_text(text).split()), text_file=text)
         else:
             yield ClipFault(name, f"there is no {text.name} beside it")
 
 
 def _of_manifest(file: Path) -> tuple[str, _Found]:
     entries = [
-        replace(entry, id=_relative(entry.id, file.parent)) if isinstance(entry, Clip) else entry
+        replace(entry, id=_relative(entry.id, file.parent), text_file=file) if isinstance(entry, Clip) else entry
         for entry in rows(file, _text(file))
     ]
     if not entries:

@@ -1,6 +1,7 @@
-"""The largest memory use of this process, measured from a chosen moment on."""
+"""The memory use of this process, now and at most since a chosen moment."""
 
 import contextlib
+from dataclasses import dataclass
 from pathlib import Path
 
 from coldvoxd.native.malloc import give_back
@@ -22,8 +23,27 @@ def peak_mib() -> int:
 
     0 if the kernel does not report it.
     """
+    return _mib("VmHWM")
+
+
+@dataclass(frozen=True, slots=True)
+class Resident:
+    """Memory that this process has now, in MiB; 0 if the kernel does not report it."""
+
+    all_mib: int
+    """With files that are mapped, which the kernel can reclaim."""
+    own_mib: int
+    """Without them."""
+
+
+def resident() -> Resident:
+    """Return the memory of this process."""
+    return Resident(_mib("VmRSS"), _mib("RssAnon"))
+
+
+def _mib(name: str) -> int:
     with contextlib.suppress(OSError):
         for line in _STATUS.read_text().splitlines():
-            if line.startswith("VmHWM:"):
+            if line.startswith(f"{name}:"):
                 return round(int(line.split()[1]) / 1024)
     return 0

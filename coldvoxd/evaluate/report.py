@@ -50,7 +50,7 @@ def document(
             "confidence": 0.95,
         },
         "seed": method.seed,
-        "machine": {"processor": _processor(), "processors": os.cpu_count(), "onnxruntime": ORT_VERSION},
+        "machine": {"processor": processor(), "processors": os.cpu_count(), "onnxruntime": ORT_VERSION},
         "runs": [_run(run, method.bootstrap) for run in runs],
         "differences": [_difference(one) for one in differences],
         "gate": None if gate is None else _gate(gate),
@@ -88,6 +88,8 @@ def _data(dataset: Dataset) -> dict[str, Any]:
         "layout": dataset.layout,
         "clips": len(clips),
         "speakers": len({clip.speaker for clip in clips if clip.speaker}),
+        "references": dataset.references,
+        "reference_files": dataset.reference_files,
         "left_out": [asdict(fault) for fault in dataset.faults],
     }
 
@@ -141,6 +143,7 @@ def _utterance(one: Outcome) -> dict[str, Any]:
         "deletions": counts.deletions,
         "insertions": counts.insertions,
         "reference": one.clip.reference,
+        "reference_file": None if one.clip.text_file is None else str(one.clip.text_file.absolute()),
         "text": one.text,
     }
 
@@ -167,7 +170,7 @@ def _gate(gate: Gate) -> dict[str, Any]:
     }
 
 
-def _processor() -> str:
+def processor() -> str:
     """Return the processor's model name; empty if the kernel does not report it."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()

@@ -54,7 +54,10 @@ def remarks(report: Document) -> list[str]:
             f"{machine['processors']} processors. Speed includes voice activity detection and joining, not reading the file."
         ),
     ]
-    if left_out := report["data"]["left_out"]:
+    data = report["data"]
+    if count := data.get("reference_files"):  # reports of earlier versions do not have it
+        found.append(f"References: {count} {'file' if count == 1 else 'files'}, {data['references']}.")
+    if left_out := data["left_out"]:
         found.append(
             _named(f"{len(left_out)} recordings were left out", [f"{x['name']}: {x['reason']}" for x in left_out])
         )

@@ -56,6 +56,15 @@ class Row:
     recognition_s: float = 0.0
     seam_s: float = 0.0
 
+    def __add__(self, other: "Row") -> "Row":
+        return Row(
+            self.counts + other.counts,
+            self.marks + other.marks,
+            self.utterances + other.utterances,
+            self.recognition_s + other.recognition_s,
+            self.seam_s + other.seam_s,
+        )
+
     @property
     def total(self) -> Counts:
         return sum(self.counts, Counts())
@@ -111,7 +120,7 @@ class Tuner:
         """Measure all values. Two recordings in which words were recognized are needed. Raises ProviderFault."""
         usable = [one for one in recordings if one.alone.words]
         sessions = [
-            (pair, self._session(pair, pause_s))
+            (pair, self.session(pair, pause_s))
             for pause_s in PAUSES_S
             for pair in pairwise(usable)
             if pause_s == 0 or all(len(one.alone.words) > 1 for one in pair)
@@ -122,16 +131,16 @@ class Tuner:
         rows: dict[int, Row] = {}
         for done, value in enumerate(hangovers):
             self._progress(f"hangover {value} ms", done / steps)
-            rows[value] = self._row(sessions, replace(self._endpoint, hangover_ms=value), self._rules)
+            rows[value] = self.row(sessions, replace(self._endpoint, hangover_ms=value), self._rules)
         seams: dict[SeamMethod, Row] = {}
         for done, method in enumerate(methods, len(hangovers)):
             self._progress(f"seam {method}", done / steps)
             rules = SeamRules(method, self._rules.longest_pause_s)
-            seams[method] = self._row(sessions, self._endpoint, rules)
+            seams[method] = self.row(sessions, self._endpoint, rules)
         dithers: dict[int, Row] = {}
         for done, level_db in enumerate(DITHERS_DB, len(hangovers) + len(methods)):
             self._progress("dither", done / steps)
-            dithers[level_db] = self._dithered(recordings, level_db)
+            dithers[level_db] = self.dithered(recordings, level_db)
         return Tuning(len(recordings), len(sessions), rows, seams, dithers)
 
     def _alone(self, wave: Wave) -> Hypothesis:
@@ -145,7 +154,8 @@ class Tuner:
             Utterance(1, 1, 0, wave, EndReason.STOP, speech=spans, language=self._language)
         )
 
-    def _session(self, pair: tuple[Spoken, Spoken], pause_s: float) -> Speech:
+    def session(self, pair: tuple[Spoken, Spoken], pause_s: float) -> Speech:
+        """Return what a microphone hears of two recordings, each with a pause inside; 0 for none."""
         waves = [
             with_pause(one.wave, [(word.start_s, word.end_s) for word in one.alone.words], pause_s)
             if pause_s
@@ -156,9 +166,10 @@ class Tuner:
             np.concatenate((room(BEFORE_S), waves[0], room(BETWEEN_S), waves[1], room(AFTER_S))), self._detector
         )
 
-    def _row(
+    def row(
         self, sessions: Sequence[tuple[tuple[Spoken, Spoken], Speech]], endpoint: EndpointSettings, rules: SeamRules
     ) -> Row:
+        """Dictate sessions, each with the recordings that it consists of. Raises ProviderFault."""
         counts = []
         found: list[Dictated] = []
         marks = 0
@@ -175,7 +186,8 @@ class Tuner:
             sum(one.seam_s for one in found),
         )
 
-    def _dithered(self, recordings: Sequence[Spoken], level_db: int) -> Row:
+    def dithered(self, recordings: Sequence[Spoken], level_db: int) -> Row:
+        """Recognize each recording by itself with white noise of this level in all of it. Raises ProviderFault."""
         counts = []
         for number, one in enumerate(recordings):
             faint = noise.white(len(one.wave), np.random.default_rng(number)) * np.float32(10 ** (level_db / 20))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from coldvoxd.core.failover_state import FaultClass, Reason
 from coldvoxd.core.metrics import Metrics
-from coldvoxd.core.values import Hypothesis, Utterance
+from coldvoxd.core.values import Hypothesis, ProviderChoice, Utterance
 from coldvoxd.recognition.backends import Backends
 from coldvoxd.recognition.hedging import Hedging
 from coldvoxd.recognition.provider_probe import ProviderProbe
@@ -31,6 +31,11 @@ class Accelerator:
     def device(self) -> str:
         """Name of its device; empty if nothing names it."""
         return self.backends.device()
+
+    @property
+    def choice(self) -> ProviderChoice:
+        """What is published while it is in use."""
+        return ProviderChoice(self.device, self.note)
 
     @property
     def following(self) -> Backends | None:

@@ -75,7 +75,7 @@ class Failover:
         self._start_released = False
 
     async def start(self) -> None:
-        """Start to probe the accelerator while the CPU serves.
+        """Start to probe the accelerator while the CPU serves; if the model was loaded again, publish what recognizes.
 
         There is no probe during suspend, after an idle release, or while the GPU is unhealthy.
         """
@@ -83,7 +83,10 @@ class Failover:
             self._step(failover_state.CpuWanted())
             return
         if self._state.phase is not Phase.STARTING:
-            return  # the system is about to suspend
+            if self._publisher.state.on_accelerator:  # the model was loaded again
+                self._use_accelerator()
+            self._publish_reason()
+            return
         if self._start_released:
             self._step(IdleTimeout())
             return
@@ -160,7 +163,7 @@ class Failover:
         self._metrics.fault(fault_class, reason)
         self._publisher.note_error(message)
         self._note_unusable(fault_class, reason)
-        self._step(Fault(fault_class, reason, asyncio.get_running_loop().time(), _jitter()))
+        self._step(Fault(fault_class, reason, asyncio.get_running_loop().time(), random.uniform(-1, 1)))
 
     async def accelerator_freed(self) -> None:
         """Return once the accelerator's call thread has finished its calls, including closing a dropped model."""
@@ -203,7 +206,7 @@ class Failover:
                 if self._state.phase is not Phase.STARTING or self._probing is not None:  # otherwise `start` checks
                     self._stop_using(verdict)
             case health.WellAgain():
-                self._step(failover_state.GpuHealthy(_jitter()))
+                self._step(failover_state.GpuHealthy(random.uniform(-1, 1)))
             case health.Struck(verdict):
                 log.warning("%s", verdict.message)
                 if self._touched:
@@ -217,6 +220,9 @@ class Failover:
         self._publisher.stage_failover(state)
         for effect in effects:
             self._carry_out(effect)
+        self._publish_reason()
+
+    def _publish_reason(self) -> None:
         engine = self._publisher.state.engine
         if engine.ready and not engine.is_fallback:  # otherwise the model is the problem
             self._publisher.update_engine(degraded=self._state.reason.value, covered=self._state.covered.value)
@@ -244,8 +250,7 @@ class Failover:
     def _use_accelerator(self) -> None:
         if self._accelerator is not None:
             self._accelerator.hedging.begin()
-            choice = ProviderChoice(self._accelerator.device, self._accelerator.note)
-            self._use(self._accelerator.worker, logging.INFO, ChangeReason.ACCELERATOR_READY, choice)
+            self._use(self._accelerator.worker, logging.INFO, ChangeReason.ACCELERATOR_READY, self._accelerator.choice)
         self._cpu.stand_by()
 
     def _use(
@@ -343,7 +348,3 @@ class Failover:
         """Mark the accelerator unusable after a fault that time does not clear, until a probe succeeds."""
         if fault_class is FaultClass.ABSENT or reason is Reason.GPU_WRONG_OUTPUT:
             self._publisher.note_usable(self._name, usable=False)
-
-
-def _jitter() -> float:
-    return random.uniform(-1, 1)

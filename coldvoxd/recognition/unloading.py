@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from coldvoxd.core.recognition_state import ModelNeeded, ModelUnneeded
+from coldvoxd.core.recognition_state import ModelNeeded, ModelUnneeded, RecognitionState
 
 log = logging.getLogger(__name__)
 
@@ -17,6 +17,10 @@ DISABLED_CHECK_S = 15.0
 
 class UnloadableRecognition(Protocol):
     """What this needs of recognition. Event loop only."""
+
+    @property
+    def state(self) -> RecognitionState:
+        """Its engine is ready once a model has been loaded, and stays so when that is released."""
 
     def handle(self, event: ModelNeeded | ModelUnneeded) -> None:
         """Load the model, or release it with its memory."""
@@ -43,6 +47,8 @@ class Unloading:
             after_s = self._after_s
             await asyncio.sleep(min(LONGEST_CHECK_S, after_s / 4) if after_s else DISABLED_CHECK_S)
             last_s = max(last_s, min(loop.time(), self._busy_until_s()))
+            if not self._recognition.state.engine.ready:
+                last_s = loop.time()  # it is being downloaded or loaded, which may take longer than `after_s`
             if self._unloaded_s is not None and last_s > self._unloaded_s:
                 self._unloaded_s = None  # what is recognized loads the model by itself
             if after_s and self._unloaded_s is None and loop.time() - last_s >= after_s:

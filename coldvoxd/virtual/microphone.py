@@ -102,13 +102,14 @@ class VirtualMicrophone:
 
     def _run(self) -> None:
         with ProcessorWait() as wait:
-            due_s, waited_s = time.monotonic(), wait.seconds()
+            waited_s, due_s = wait.seconds(), time.monotonic()
             while not self._ended.is_set():
                 chunks = 1 if self._queue else QUIET_CHUNKS
                 due_s += chunks * CHUNK_S
+                counted_s = wait.seconds()  # before the time is taken: reading it may itself wait for a processor
                 ahead_s = due_s - time.monotonic()
                 if ahead_s > 0:
-                    waited_s = wait.seconds()
+                    waited_s = counted_s
                     time.sleep(ahead_s)  # an Event's wait would take twice the CPU time
                 with self._lock:
                     missed_s = -ahead_s - LATE_S

@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from coldvoxd.virtual.client import command  # noqa: E402 - the checkout's own
+from tests.support import vulkan  # noqa: E402
 from tests.support.sound.servers import PipeWireServer, PulseServer, SoundServer  # noqa: E402
 
 BIN = Path(sys.executable).parent
@@ -28,12 +29,21 @@ PATIENCE_S = 30.0
 SETTLE_S = 1.5
 """Seconds to wait for another text: a sentence with a pause in it gives two texts."""
 SENTENCES = 6
+WEBGPU = "WebGpuExecutionProvider"
+WARM = "is warmed up for every length"
+"""In the daemon's log when nothing but sentences occupies the accelerator any more."""
+WARM_S = 300.0
+"""Seconds for that: on a software driver a dozen, and more at the first time, when it compiles its shaders."""
 
 OWN_MICROPHONE = """
 To try your own microphone with the bundled model (it knows 173 words, see coldvoxd/data/mini/MODEL_CARD.md), in two terminals:
     COLDVOXD_MODEL_NAME=mini {bin}/coldvoxd
     {bin}/coldvoxctl listen --start
 For real dictation see "Install" in README.md.
+"""
+
+SOFTWARE_VULKAN = """
+The texts came from a real GPU provider on a Vulkan driver without a GPU. Its times are no measure of a GPU.
 """
 
 
@@ -67,7 +77,7 @@ def main() -> int:
     results: list[Result] = []
     try:
         with contextlib.ExitStack() as stack:
-            demo = Demo(stack, arguments.sound, quiet=arguments.json)
+            demo = Demo(stack, arguments.sound, quiet=arguments.json, on_vulkan=arguments.vulkan)
             for sample in samples()[: None if arguments.all else SENTENCES]:
                 result = demo.speak(sample)
                 results.append(result)
@@ -83,7 +93,10 @@ def main() -> int:
         return 1
     if not arguments.json:
         print(table(results))
-        print(OWN_MICROPHONE.format(bin=os.path.relpath(BIN)))
+        print(SOFTWARE_VULKAN if arguments.vulkan else OWN_MICROPHONE.format(bin=os.path.relpath(BIN)))
+    if arguments.vulkan and all(result.provider != WEBGPU for result in results):
+        print(f"demo: no text came from {WEBGPU}", file=sys.stderr)
+        return 1
     return 0 if results and all(result.right for result in results) else 1
 
 
@@ -94,9 +107,10 @@ class DemoFailedError(Exception):
 class Demo:
     """A daemon with its environment; all processes end with the stack."""
 
-    def __init__(self, stack: contextlib.ExitStack, sound: str, *, quiet: bool) -> None:
+    def __init__(self, stack: contextlib.ExitStack, sound: str, *, quiet: bool, on_vulkan: bool) -> None:
         self._stack = stack
         self._quiet = quiet
+        self._on_vulkan = on_vulkan
         # Not below a long path: a socket's path is limited to 108 bytes.
         self._runtime = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="coldvoxd-demo-")))
         self._sound = self._start_sound(sound)
@@ -166,7 +180,11 @@ class Demo:
         self._environment["COLDVOXD_MODEL_NAME"] = "mini"
         if self._sound is None:
             self._environment["COLDVOXD_MICROPHONE_DEVICE"] = f"virtual:{self._socket}"
-        daemon = self._start("coldvoxd", str(BIN / "coldvoxd"))
+        if self._on_vulkan:
+            self._environment |= vulkan.variables(vulkan.LAVAPIPE) | vulkan.MODEST
+            self._environment["COLDVOXD_MODEL_PROVIDER"] = "webgpu"
+        program = [str(vulkan.PYTHON), "-m", "coldvoxd"] if self._on_vulkan else [str(BIN / "coldvoxd")]
+        daemon = self._start("coldvoxd", *program)
         status: dict[str, Any] = {}
 
         def is_ready() -> bool:
@@ -178,9 +196,14 @@ class Demo:
 
         try:
             _until(is_ready, "the daemon")
+            if self._on_vulkan:
+                _until(lambda: WARM in self._log("coldvoxd"), "the provider webgpu", WARM_S)
+                is_ready()
         except DemoFailedError as failure:
             raise DemoFailedError(f"{failure}\nits state: {status}\nits log:\n{self._log('coldvoxd')}") from failure
         self._say(f"coldvoxd {status['version']}: model {status['model']} ({status['precision']}), ready")
+        if self._on_vulkan:
+            self._say(f"provider: {status['execution_provider']} on {status['provider_device']}, no measure of a GPU")
 
     def _wait_for(self, name: str) -> None:
         while True:
@@ -270,6 +293,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--virtual", action="store_const", const="none", dest="sound")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--all", action="store_true")
+    parser.add_argument("--vulkan", action="store_true")
     return parser.parse_args()
 
 
@@ -290,11 +314,11 @@ def _joined(texts: list[dict[str, Any]]) -> str:
     return " ".join(text["text"] for text in texts)
 
 
-def _until(probe: Any, what: str) -> None:
-    deadline_s = time.monotonic() + PATIENCE_S
+def _until(probe: Any, what: str, patience_s: float = PATIENCE_S) -> None:
+    deadline_s = time.monotonic() + patience_s
     while not probe():
         if time.monotonic() > deadline_s:
-            raise DemoFailedError(f"{what} did not come up within {PATIENCE_S:g} s")
+            raise DemoFailedError(f"{what} did not come up within {patience_s:g} s")
         time.sleep(0.05)
 
 

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Sets a checkout up on a fresh Debian or Ubuntu machine. Sourced by demo.sh, test.sh and others, which call `set_up LEVEL`:
+# Sets a checkout up on a fresh Debian or Ubuntu machine. Sourced by demo.sh, test.sh and others, which call `set_up LEVEL`,
+# or `set_up LEVEL vulkan` for a software Vulkan driver too, and the execution provider that runs on it:
 #   demo     what the daemon needs, a sound server to speak into, and .venv with the daemon and nothing else
 #   test     the tests' Python packages too
 #   bench    those, and the peers and profilers of the benchmarks
@@ -35,8 +36,8 @@ help_if_asked() { # help_if_asked ARGUMENT...: if --help is among them, print th
     done
 }
 
-set_up() { # set_up LEVEL
-    local level=$1
+set_up() { # set_up LEVEL [vulkan]
+    local level=$1 more=${2:-}
     mkdir -p "$work"
     exec {setup_lock}>"$work/setup.lock"
     flock "$setup_lock" # concurrent runs would write the same .venv
@@ -49,9 +50,14 @@ set_up() { # set_up LEVEL
     need_for_sound "$level"
     [[ $level == demo ]] || need_for_private_logind
     [[ $level == system ]] && need_for_system_tests
+    [[ $more == vulkan ]] && need_for_software_vulkan
     install_wanted
     private_pulseaudio
     make_environment "$level"
+    if [[ $more == vulkan ]]; then
+        webgpu_provider
+        "$root/contrib/dev/software-vulkan.sh" || give_up "no software Vulkan driver, see above"
+    fi
     if [[ $level == system ]]; then
         second_provider
         software_vulkan
@@ -208,6 +214,7 @@ need_for_system_tests() {
     have gjs || want gjs "runs the part of the GNOME extension that monitors the daemon"
     have groff || want groff-base "checks the manual pages"
     need_for_software_vulkan
+    [[ -e /usr/include/vulkan/vk_layer.h ]] || want libvulkan-dev "the Vulkan loader, and the headers of a layer that makes the driver fail"
     need_for_generated_clients
     need_for_desktops
     if ! (have pipewire && have wireplumber && have pipewire-pulse && have pw-metadata); then
@@ -223,8 +230,7 @@ need_for_system_tests() {
 }
 
 need_for_software_vulkan() { # chromium has a driver too, for small graphs
-    have mmdebstrap || want mmdebstrap "unpacks Debian 13's software Vulkan driver, to test the WebGPU provider"
-    [[ -e /usr/include/vulkan/vk_layer.h ]] || want libvulkan-dev "the Vulkan loader, and the headers of a layer that makes the driver fail"
+    have mmdebstrap || want mmdebstrap "unpacks Debian 13's software Vulkan driver, to run the WebGPU provider without a GPU"
 }
 
 need_for_generated_clients() { # 170 MB
@@ -433,6 +439,13 @@ PYTHON
     echo "$state" >"$venv/coldvoxd-demo"
     [[ $level == bench ]] && echo "$state" >"$venv/coldvoxd-test"
     echo "$state" >"$stamp"
+}
+
+webgpu_provider() { # the extra `vulkan`, which the environment for tests has already
+    "$venv/bin/python" -c 'import onnxruntime_ep_webgpu' 2>/dev/null && return
+    tell "adding the extra \`vulkan\` to $venv: ONNX Runtime's WebGPU provider, 16 MB"
+    "$venv/bin/python" -m pip --disable-pip-version-check --no-input install --quiet --progress-bar off \
+        -e "${root}[vulkan]" >"$work/webgpu.log" 2>&1 || give_up "pip failed; its output is in $work/webgpu.log"
 }
 
 software_vulkan() {

@@ -102,6 +102,7 @@ NOT_RUN = {
     "coldvoxctl evaluate talks/ --tune": MEASURES,
     "coldvoxctl evaluate talks/ --output before.json": MEASURES,
     "coldvoxctl evaluate talks/ --precision int8 --output after.json": MEASURES,
+    "coldvoxctl doctor --first-run": "takes minutes: tests/component/cli/test_first_run.py",
     "coldvoxctl evaluate --blind before.json after.json": "asks a person; tests/component/cli/test_blind.py answers",
     "coldvoxctl evaluate talks/ --engine faster-whisper=models/whisper-base": MEASURES,
     "ffmpeg -i talk.mp4 -f wav - | coldvoxctl transcribe -": "needs ffmpeg; tests/component/cli pipe a WAV file",
@@ -253,7 +254,7 @@ class Desk:
         if STOPS.search(text):
             await self._call("StartDictation")
             await self.running.speak(sample)
-        elif text == "coldvoxctl retry":
+        elif text in {"coldvoxctl retry", "coldvoxctl retry --alternatives 3"}:
             await self._dictate(sample)
         code, printed = await (self._watched(text, sample) if NEVER_ENDS.match(text) else self._ended(text))
         assert code in ({0, 1} if text.startswith(DOCTOR) else {0}), f"{text}: {code}\n{printed}"

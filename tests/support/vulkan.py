@@ -15,6 +15,11 @@ LAVAPIPE = ROOT / ".work/vulkan/driver.json"
 """Mesa's driver, from contrib/dev/software-vulkan.sh: fast enough for `mini`."""
 PYTHON = LAVAPIPE.with_name("python")
 """The Python of .venv with the C library that the driver needs."""
+MODEST = {
+    "LP_NUM_THREADS": "1",  # a GPU would not take the daemon's cores
+    "MESA_SHADER_CACHE_DIR": str(LAVAPIPE.with_name("shaders")),  # compiling takes seconds at each start
+}
+"""Variables with which LAVAPIPE runs beside a daemon as a GPU would."""
 NO_DRIVER = Path("/nonexistent/vulkan_icd.json")
 
 

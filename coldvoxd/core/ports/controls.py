@@ -10,7 +10,7 @@ from coldvoxd.core.errors import NotReady
 from coldvoxd.core.file_values import FileOptions
 from coldvoxd.core.metrics import Figures
 from coldvoxd.core.problems import Problem
-from coldvoxd.core.values import EngineStatus, SessionOptions, State
+from coldvoxd.core.values import EngineStatus, Hypothesis, SessionOptions, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,11 @@ class DictationControl(Protocol):
 
     @property
     def engine(self) -> EngineStatus: ...
+
+    @property
+    def language(self) -> str:
+        """Language of a session that starts now without an option for it: `auto` or a code."""
+        ...
 
     def start(self, caller: str, options: SessionOptions, called_s: float) -> int:
         """Start a session as of the monotonic time at which the call arrived.
@@ -113,6 +118,12 @@ class RetryControl(Protocol):
 
         Raises NotActive, NotOwner, NotReady, TextTimeout, RecognitionFailed.
         """
+        ...
+
+    async def recognize_last(
+        self, caller: str, utterance: int = 0, language: str = "", alternatives: int = 0
+    ) -> Hypothesis:
+        """Return the whole result of `retry_last`, with up to this many other texts. Raises the same errors."""
         ...
 
 

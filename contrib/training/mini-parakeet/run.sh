@@ -128,6 +128,27 @@ train_four() {
     module export "$work/$stage.pt" "$work/export"
 }
 
+# Round five: from the weights of round four, named with --first, three stages and the mean of all four.
+five() {
+    need_data
+    if [[ ! -f "$first/vocab.txt" ]]; then
+        echo "run.sh: name the folder of round four's files with --first DIR (README.md, \"Round five\")" >&2
+        exit 2
+    fi
+    shipped="$first"
+    prepare_four
+    if [[ ! -f "$work/paused.pt" ]]; then module adopt "$first" --pieces kept --as-stage paused --work "$work"; fi
+    voices_four
+    local options=(--work "$work" --data "$data")
+    if [[ "$rehearse" == yes ]]; then options+=(--steps 3); fi
+    module train paused-again halves "${options[@]}"
+    module mean mean paused=0.45 halves=0.4 paused-again=0.15 --work "$work"
+    module train gathered "${options[@]}"
+    module mean five paused=0.5 halves=0.15 paused-again=0.1 gathered=0.25 --work "$work"
+    module export "$work/five.pt" "$work/export"
+    stage=five
+}
+
 # Each background job is a process group of its own, whose number is in work/jobs.
 background() {
     mkdir -p "$work/jobs"
@@ -242,6 +263,12 @@ case "$step" in
         train_four
         judge
         ;;
+    five)
+        need_data
+        setup
+        five
+        judge
+        ;;
     all)
         need_data
         setup
@@ -252,7 +279,7 @@ case "$step" in
         ;;
     *)
         echo "usage: run.sh all|setup|synthesize|train|export|evaluate|test [--data DIR] [--first DIR] [--left-out] [--rehearse]" >&2
-        echo "       run.sh bg|four|judge --data DIR, run.sh pause|resume|stop|listen|checkpoint|continue" >&2
+        echo "       run.sh bg|four|five|judge --data DIR, run.sh pause|resume|stop|listen|checkpoint|continue" >&2
         exit 2
         ;;
 esac

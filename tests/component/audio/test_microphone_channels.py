@@ -152,6 +152,9 @@ async def test_a_default_that_has_other_channels_is_opened_anew(pulse: SoundServ
         await daemon.until("Device", "Blue Yeti")
         await asyncio.to_thread(pulse.plug_many, SIDES)
         await daemon.until("Device", "Array9")
-        await daemon.until("Open", True)
+        # Until then the server remixes both channels to one, in which this voice is silent.
+        await asyncio.to_thread(
+            eventually_blocking, lambda: pulse.recorded_channels() == [len(SIDES)], what="a stream with both channels"
+        )
         voice = ANNA.wave()
         assert lost_words(await say(daemon, pulse, SIDES, voice, -voice), ANNA) == 0

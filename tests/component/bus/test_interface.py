@@ -121,6 +121,7 @@ async def test_properties_have_the_types_of_the_contract_and_no_others_exist(
         "Degraded": "model-missing",
         "Capabilities": sorted(CAPABILITIES),
         "Languages": ["de", "en"],
+        "Language": "auto",
         "Progress": 0.5,
         "LastError": "a sentence",
         "AwaitingRestart": [],

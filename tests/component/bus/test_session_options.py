@@ -159,6 +159,20 @@ async def test_options_without_a_meaning_for_a_retry_are_refused(
         await client.call("RetryLastWithOptions", "a{sv}", options)
 
 
+async def test_a_retry_returns_other_texts_with_its_details(running: RunningService, client: BusClient) -> None:
+    await client.call("StartDictation")
+    running.control.say("one")
+    plain = {"confidence": 0.875, "provider": "CPUExecutionProvider"}
+    other = {"text": "not one", "share": 0.25}
+    async with DaemonClient.connected(running.bus.address) as daemon:
+        for options, count in (({"alternatives": 2}, 2), ({"utterance": 1}, 0)):
+            found = await daemon.retry_last_with_details(options)
+            assert found == ("one", plain | {"alternatives": [other] * count})
+    for wrong in ({"alternatives": Variant("u", 0)}, {"words": Variant("b", True)}):
+        with pytest.raises(BusError, match="InvalidOption"):
+            await client.call("RetryLastWithDetails", "a{sv}", wrong)
+
+
 async def test_the_capabilities_name_every_option_that_is_accepted(running: RunningService, client: BusClient) -> None:
     running.control.engine = EngineStatus(ready=True, languages=("de", "en"))
     found = await client.get(ENGINE, "Capabilities")

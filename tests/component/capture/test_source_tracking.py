@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from coldvoxd.capture.source_tracking import Change, SourceTracker, Step
 from coldvoxd.core.ports import Policy
 from coldvoxd.core.sound_sources import DEFAULT, SoundView, Source
@@ -11,6 +13,7 @@ BUILT_IN = Source("mic2", "Built-in Audio")
 STEREO = Source("mic3", "Interface", positions=("front-left", "front-right"))
 HEADSET = Source("bt", "Headset", bluetooth=True)
 BOTH = SoundView((YETI, BUILT_IN), default="mic1", heard="mic1")
+MONO_FIRST = SoundView((YETI, STEREO), default="mic1", heard="mic1", stream=1)
 
 
 def tracking(selection: str = DEFAULT, view: SoundView = BOTH) -> SourceTracker:
@@ -90,6 +93,42 @@ def test_a_person_who_moves_the_stream_to_a_source_with_other_channels_keeps_it_
     tracker = tracking(view=view)
     assert tracker.update(replace(view, heard="mic3")) == Change(moved=True)
     assert not tracker.take_misfit()
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        pytest.param(replace(MONO_FIRST, default="mic3"), id="the default first"),
+        pytest.param(replace(MONO_FIRST, heard="mic3"), id="the stream first"),
+        pytest.param(replace(MONO_FIRST, default="mic3", heard=""), id="the stream between two sources"),
+    ],
+)
+def test_a_server_that_moves_the_stream_with_its_default_is_no_person(between: SoundView) -> None:
+    """A view is read in several requests, so a server's one change may be in two views."""
+    tracker = tracking(view=MONO_FIRST)
+    tracker.update(between)
+    after = replace(MONO_FIRST, default="mic3", heard="mic3")
+    assert tracker.update(after) == Change()
+    assert tracker.next_step() == Step()
+    assert tracker.take_misfit()
+    assert not tracker.take_misfit()
+    tracker.update(replace(after, stream=2))
+    assert not tracker.take_misfit()
+
+
+def test_a_person_who_moves_the_stream_back_ends_the_move() -> None:
+    tracker = tracking()
+    tracker.update(replace(BOTH, heard="mic2"))
+    assert tracker.update(BOTH) == Change()
+    assert tracker.update(replace(BOTH, heard="mic2")) == Change(moved=True)
+
+
+def test_a_move_in_a_mixer_is_seen_whether_or_not_the_stream_has_a_source_in_between() -> None:
+    view = replace(BOTH, stream=1)
+    tracker = tracking(view=view)
+    tracker.update(replace(view, heard=""))
+    assert tracker.update(replace(view, heard="mic2")) == Change(moved=True)
+    assert tracker.next_step() == Step()
 
 
 def test_a_headset_is_spared_by_always_and_while_its_server_is_away() -> None:

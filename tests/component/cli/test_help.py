@@ -6,12 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from coldvoxd.arguments import command_line as daemon_command_line
 from coldvoxd.bus.client_events import EVENTS
 from coldvoxd.bus.interface_xml import interface_xml
 from coldvoxd.cli import help_texts, manual
 from coldvoxd.cli.arguments import command_line
 from coldvoxd.cli.exit_codes import MEANINGS
-from coldvoxd.cli.help_blocks import wrapped
+from coldvoxd.core.help_blocks import wrapped
+from coldvoxd.typist.arguments import command_line as typing_command_line
 
 
 def parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
@@ -22,7 +24,7 @@ def parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser
                 yield from parsers(command)
 
 
-PARSERS = {parser.prog: parser for parser in parsers(command_line())}
+PARSERS = {parser.prog: parser for parser in [*parsers(command_line()), daemon_command_line(), typing_command_line()]}
 
 
 @pytest.mark.parametrize("columns", [60, 80, 120])

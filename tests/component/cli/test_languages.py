@@ -71,10 +71,16 @@ async def test_status_lists_the_languages_and_says_when_the_setting_is_ignored(
 ) -> None:
     running.control.engine = SEVERAL
     shown = await run(ctl, "status")
-    assert "languages   de, en\n" in shown.out
+    assert "languages   de, en\nlanguage    auto\n" in shown.out
     [status] = (await run(ctl, "status", "--json")).objects
     assert status["languages"] == ["de", "en"]
+    assert (status["language"], status["session_language"]) == ("auto", "")
     assert "language" in status["capabilities"]
+    running.control.language = "de"
+    await run(ctl, "start", "--language", "en")
+    assert "language    de; en in this session\n" in (await run(ctl, "status")).out
+    [status] = (await run(ctl, "status", "--json")).objects
+    assert (status["language"], status["session_language"]) == ("de", "en")
     running.control.engine = replace(SEVERAL, degraded=Problem.LANGUAGE)
     shown = await run(ctl, "status")
     assert "degraded: language" in shown.out

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from coldvoxd.cli.exit_codes import Exit
+from coldvoxd.core.decoding_options import Alternative
 from coldvoxd.core.values import SessionOptions, StopReason, Transcript, Word
 from tests.component.cli.conftest import ROOT, Ctl, Running
 from tests.support.bus.private_bus import PrivateBus, RunningService, running_service
@@ -87,6 +88,22 @@ async def test_start_prints_the_texts_alone_and_an_interrupt_finishes(running: R
     assert (result.exit, result.out, result.err) == (Exit.DONE, "and the last\n", "")
     assert running.control.session == 0
     assert running.control.left == []
+
+
+async def test_other_texts_are_below_each_text_where_they_are_wanted(running: RunningService, ctl: Ctl) -> None:
+    others = (Alternative("the thirst", 0.125), Alternative("a first", 0.001))
+    command = await begin(ctl, running, "--alternatives", "2")
+    assert running.control.options == SessionOptions(bind_to_caller=True, alternatives=2)
+    running.control.say("the first", alternatives=others)
+    running.control.say("and the last")
+    running.control.finish(StopReason.STOPPED)
+    assert (await command.ended()).out == "the first\n   12%  the thirst\n   <1%  a first\nand the last\n"
+    plain = await listening(ctl, "--once")
+    running.control.start(MINE, SessionOptions(alternatives=2), 0.0)
+    running.control.say("the first", alternatives=others)
+    running.control.finish(StopReason.STOPPED)
+    [text] = [found for found in (await plain.ended()).objects if found["event"] == "transcribed"]
+    assert text["alternatives"] == [{"text": "the thirst", "share": 0.125}, {"text": "a first", "share": 0.001}]
 
 
 async def test_start_private_with_words_is_read_by_nobody_else(running: RunningService, ctl: Ctl) -> None:

@@ -25,6 +25,7 @@ from coldvoxd.models.hub import BLOCK, RemoteFile
 from coldvoxd.models.layout import model_files, precisions
 from coldvoxd.models.progress import read_progress
 from coldvoxd.models.published_models import PUBLISHED
+from tests.component.cli.conftest import Terminal
 from tests.support.eventually import eventually_blocking
 from tests.support.models.hub import (
     CONTENT_HOST,
@@ -166,6 +167,18 @@ def test_the_model_that_was_pulled_is_not_always_the_one_in_use(person: Person) 
     assert settings.read_text() == f'# mine\n[model]\nname = "{MODEL}"  # small\n'
     assert "To use" not in pull()
     assert "`coldvoxctl config set model.precision int8`" in pull("--precision", "int8")
+
+
+def test_the_end_of_a_pull_names_the_first_run_to_a_person(person: Person) -> None:
+    """With the model's name unless the settings name it; nothing where no one reads it."""
+    environment = person.hub.environment(person.home)
+    plain = [sys.executable, "-m", "coldvoxd.cli.main", "model", "pull", MODEL]
+    for name, offered in ((MODEL, "--first-run`"), ("mini", f"--first-run --model {MODEL}`")):
+        terminal = Terminal()
+        environment["COLDVOXD_MODEL_NAME"] = name
+        subprocess.run(plain, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=terminal.its, check=True)
+        assert f"`coldvoxctl doctor {offered} measures it" in terminal.written()
+    assert "first-run" not in person.pull().err
 
 
 def test_a_pulled_model_is_tried_on_the_cpu_once_and_what_it_heard_kept(

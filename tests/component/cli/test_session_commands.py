@@ -77,13 +77,25 @@ async def test_a_key_starts_once_the_last_text_has_come(running: RunningService,
 @pytest.mark.parametrize("command", ["start", "toggle"])
 @pytest.mark.parametrize("key", [[], ["--from-key"]], ids=["", "key"])
 async def test_options_of_a_session(running: RunningService, ctl: Ctl, command: str, key: list[str]) -> None:
-    options = ["--words", "--single-utterance", "--max-seconds", "9"]
+    options = ["--words", "--single-utterance", "--max-seconds", "9", "--alternatives", "3"]
     assert (await run(ctl, command, *options, *key)).exit == 0
     started = running.control.options
     assert (started.words, started.single_utterance, started.max_seconds) == (True, True, 9)
+    assert started.alternatives == 3
     assert (started.private, started.bind_to_caller) == (False, False)
     if command == "toggle":
         assert await run(ctl, command, *options, *key) == Result(0, "stopped\n", "")
+
+
+async def test_a_retry_prints_other_texts(running: RunningService, ctl: Ctl) -> None:
+    await run(ctl, "start")
+    running.control.say("one word")
+    retry = ("retry", "--alternatives", "2")
+    assert await run(ctl, *retry) == Result(0, "one word\n   25%  not one word\n   25%  not one word\n", "")
+    others = [{"text": "not one word", "share": 0.25}] * 2
+    assert (await run(ctl, *retry, "--json")).objects == [{"transcript": "one word", "alternatives": others}]
+    running.control.engine = EngineStatus("fast", running=RunningEngine("parakeet", has_alternatives=False))
+    assert "The loaded model, fast, finds no other texts" in (await run(ctl, *retry)).err
 
 
 async def test_status_for_people_and_programs(running: RunningService, ctl: Ctl) -> None:
@@ -119,6 +131,8 @@ async def test_status_for_people_and_programs(running: RunningService, ctl: Ctl)
         "problems": [],
         "capabilities": [name for name in sorted(CAPABILITIES) if name != "language"],
         "languages": ["en"],
+        "language": "auto",
+        "session_language": "",
         "degraded": "",
         "progress": 0.25,
         "last_error": "",
@@ -131,6 +145,7 @@ async def test_status_for_people_and_programs(running: RunningService, ctl: Ctl)
         "muted": False,
         "problem": "",
     }
+    del status["session_language"]
     assert len(status) == interface_xml().count("<property ") - 1, "all but the list of devices"
     running.control.engine = EngineStatus(degraded="model-missing", last_error="No model.")
     running.microphone.muted = True
@@ -246,6 +261,9 @@ async def test_a_daemon_that_ends_before_it_answers(running: RunningService, bus
         (["start", "--bind"], "coldvoxctl listen --start --private"),
         (["toggle", "--private"], "which `coldvoxctl toggle` does immediately"),
         (["toggle", "--max-seconds", "0"], "greater than 0"),
+        (["start", "--alternatives", "0"], "from 1 to 8"),
+        (["retry", "--alternatives", "9"], "from 1 to 8"),
+        (["listen", "--alternatives", "2"], "--start"),
         (["retry", "--utterance", "0"], "greater than 0"),
         (["retry", "--words"], "--words. See `coldvoxctl retry --help`."),
         (["listen", "--private"], "--start"),

@@ -57,6 +57,7 @@ async def test_sessions_retries_and_files_have_a_language(bus: PrivateBus, tmp_p
     async with daemon(bus, tmp_path, settings(bus, model, "de")) as running, running.client() as client:
         await client.subscribe()
         assert await client.get(ENGINE, "Languages") == ["de", "en", "ja", "ru"]
+        assert await client.get(ENGINE, "Language") == "de"
         assert "language" in await client.get(ENGINE, "Capabilities")
         assert await dictated(running, client) == TEXTS["de"], "the setting"
         assert await dictated(running, client, "en-GB") == TEXTS["en"]
@@ -84,6 +85,7 @@ async def test_another_model_changes_what_is_possible_and_a_session_in_between_l
         assert "the model has no language 'ru': utterances are recognized without it" in running.log
         assert "language" in await client.get(ENGINE, "Problems"), "the setting"
         assert await client.get(ENGINE, "Languages") == ["en"]
+        assert await client.get(ENGINE, "Language") == "auto", "the model lacks the setting's"
         assert "language" not in await client.get(ENGINE, "Capabilities")
         assert await dictated(running, client) == SPOKEN.heard["fp32"], "the daemon dictates nevertheless"
         with pytest.raises(BusError, match=r"NotSupported.*mini recognizes 'en' only.*parakeet-tdt-0.6b-v3"):

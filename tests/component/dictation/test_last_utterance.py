@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from coldvoxd.core.decoding_options import Alternative
 from coldvoxd.core.errors import (
     NotActive,
     NotOwner,
@@ -42,6 +43,17 @@ async def test_a_retry_of_another_utterance_than_the_last_one_is_refused() -> No
                 await scene.last.retry_last(caller, first)
         with pytest.raises(NotOwner):
             await scene.last.retry_last(":1.2", last)
+
+
+async def test_a_retry_finds_other_texts_if_they_are_wanted() -> None:
+    async with playing(Scene()) as scene:
+        scene.start(alternatives=1)
+        scene.hear(2000, 10)
+        scene.hush()
+        await scene.stop()
+        for wanted in (2, 0):
+            found = await scene.last.recognize_last(":1.1", alternatives=wanted)
+            assert (found.text, found.alternatives) == ("2000", (Alternative("not 2000", 0.25),) * wanted)
 
 
 async def test_an_utterance_that_failed_can_be_had_after_all() -> None:

@@ -28,6 +28,8 @@ def test_librispeech(tmp_path: Path) -> None:
     first = dataset.clips[0]
     assert first.path == tmp_path / "test-clean/103/7/103-7-0000.flac"
     assert first.reference == plain(samples()[0].said).upper()
+    assert first.text_file == tmp_path / "test-clean/103/7/103-7.trans.txt"
+    assert (dataset.references, dataset.reference_files) == ("*.trans.txt", 2)
 
 
 def test_librispeech_with_recordings_and_texts_that_do_not_belong_together(tmp_path: Path) -> None:
@@ -56,6 +58,8 @@ def test_a_folder_of_recordings_with_texts(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no recording has this name")
     dataset = read(tmp_path)
     assert dataset.layout == "folder"
+    assert [clip.text_file for clip in dataset.clips] == [tmp_path / "a.txt", tmp_path / "deep/b.txt"]
+    assert (dataset.references, dataset.reference_files) == ("*.txt of the recording's name", 2)
     assert [(clip.id, clip.reference, clip.speaker) for clip in dataset.clips] == [
         ("a", "Open the file.", ""),
         ("deep/b", "Open the file.", ""),
@@ -79,7 +83,7 @@ def test_a_table(tmp_path: Path, suffix: str, delimiter: str, columns: tuple[str
         )
     dataset = read(tmp_path)
     assert dataset.layout == "csv"
-    assert dataset.clips == (Clip("a.flac", tmp_path / "a.flac", "Open, the file.", "ann"),)
+    assert dataset.clips == (Clip("a.flac", tmp_path / "a.flac", "Open, the file.", "ann", text_file=manifest),)
     assert reasons(dataset) == {
         "gone.flac": f"there is no recording {tmp_path / 'gone.flac'}",
         "a.flac": "its text is empty",
@@ -160,10 +164,10 @@ def test_json_lines_as_nemo_writes_them(tmp_path: Path) -> None:
     manifest = tmp_path / "train.jsonl"
     manifest.write_text("\n".join(map(json.dumps, lines)) + "\n\nnot json\n")
     dataset = read(manifest)
-    assert dataset.layout == "jsonl"
+    assert (dataset.layout, dataset.references, dataset.reference_files) == ("jsonl", "train.jsonl", 1)
     assert dataset.clips == (
-        Clip("a.flac", tmp_path / "a.flac", "open the file"),
-        Clip("a.flac@0.5", tmp_path / "a.flac", "the file", "7", 0.5, 1.0),
+        Clip("a.flac", tmp_path / "a.flac", "open the file", text_file=manifest),
+        Clip("a.flac@0.5", tmp_path / "a.flac", "the file", "7", 0.5, 1.0, manifest),
     )
     assert [fault.name for fault in dataset.faults] == [
         *["a.flac"] * 5,

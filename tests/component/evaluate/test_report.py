@@ -24,7 +24,8 @@ from coldvoxd.evaluate.scoring import Counts, scorer
 from coldvoxd.evaluate.variants import Variant
 
 CLIPS = tuple(
-    Clip(name, Path(f"data/{name}.flac"), "secret words", speaker) for name, speaker in (("a", "7"), ("b|<", "9"))
+    Clip(name, Path(f"data/{name}.flac"), "secret words", speaker, text_file=Path(f"data/{name}.txt"))
+    for name, speaker in (("a", "7"), ("b|<", "9"))
 )
 SCORER = scorer(normalizer(Normalization.ENGLISH))
 BOOTSTRAP = Bootstrap(Unit.UTTERANCES, 100)
@@ -49,7 +50,9 @@ def test_the_document() -> None:
     assert found["schema"] == "coldvoxd-evaluation/1"
     assert found["data"]["speakers"] == 2
     assert found["data"]["left_out"] == [{"name": "c", "reason": "its text is empty"}]
+    assert (found["data"]["references"], found["data"]["reference_files"]) == ("*.txt of the recording's name", 2)
     first, second = found["runs"]
+    assert first["utterances"][0]["reference_file"] == str(Path("data/a.txt").absolute())
     assert (first["wer"], first["words"], first["substitutions"], first["deletions"]) == (50.0, 4, 1, 1)
     assert (first["audio_s"], first["recognition_s"], first["times_real_time"]) == (5.0, 1.0, 5.0)
     assert (second["noise"], second["snr_db"], second["name"]) == ("white", 20.0, "int8, white 20 dB")
@@ -113,6 +116,7 @@ def test_the_tables() -> None:
         assert "Gate missed" in text
         assert "One word weighs 50 points here" in text
         assert "bootstrap by utterances, 100 draws, seed 0" in text
+        assert "References: 2 files, *.txt of the recording's name." in text
     assert "| b\\|< | fp32, clean | 2 | 1 | 3.0 |" in page
 
 

@@ -287,6 +287,43 @@ async def test_waiting_for_a_processor_loses_nothing(microphone: VirtualMicropho
     assert not any(chunk.overflow for chunk in chunks)
 
 
+async def test_waiting_for_a_thread_that_waits_for_a_processor_loses_nothing(socket_path: Path) -> None:
+    """Another thread has the interpreter's lock and gets no processor, so the microphone's thread waits for the lock."""
+    program = (
+        "import os, sys, threading\nfrom pathlib import Path\n"
+        "from coldvoxd.virtual.microphone import VirtualMicrophone\n"
+        "microphone = VirtualMicrophone(Path(sys.argv[1]))\n"
+        "microphone.open(lambda chunk: print(chunk.arrived_s, int(chunk.overflow), flush=True))\n"
+        "os.sched_setaffinity(0, {int(sys.argv[2])})\n"
+        "os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\n"
+        "while True: pass\n"
+    )
+    processor = min(os.sched_getaffinity(0))
+    command = [sys.executable, "-c", program, str(socket_path), str(processor)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        stdout = process.stdout
+        assert stdout is not None
+
+        async def chunk() -> tuple[float, bool]:
+            arrived_s, overflow = (await asyncio.to_thread(stdout.readline)).split()
+            return float(arrived_s), overflow == "1"
+
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                last_s, lost = await chunk()
+                with running_busily(processor), running_busily(processor):
+                    late = False
+                    while not late:
+                        (arrived_s, overflow), before_s = await chunk(), last_s
+                        late = arrived_s - before_s > LATE_S + 2 * QUIET_CHUNKS * CHUNK_S
+                        last_s, lost = arrived_s, lost or overflow
+                for _ in range(int(1 / CHUNK_S)):
+                    lost = (await chunk())[1] or lost
+            assert not lost
+        finally:
+            process.kill()
+
+
 @pytest.mark.heavy
 async def test_a_stopped_process_loses_audio(socket_path: Path) -> None:
     """The process was not ready to run, so the audio of that time is lost."""

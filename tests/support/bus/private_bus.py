@@ -21,13 +21,14 @@ from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.interface_xml import BUS_NAME, DICTATION, OBJECT_PATH
 from coldvoxd.bus.library import Message, MessageType
 from coldvoxd.bus.service import BusService
+from coldvoxd.core.decoding_options import Alternative
 from coldvoxd.core.errors import AlreadyActive, NotActive, NotOwner, UnknownDevice
 from coldvoxd.core.file_values import FileOptions
 from coldvoxd.core.metrics import Figures, Metrics
 from coldvoxd.core.ports import Announcer, Controls, FileControl, Policy
 from coldvoxd.core.problems import Problem
 from coldvoxd.core.seams import SeamedText
-from coldvoxd.core.values import EngineStatus, SessionOptions, State, StopReason, Transcript, Word
+from coldvoxd.core.values import EngineStatus, Hypothesis, SessionOptions, State, StopReason, Transcript, Word
 from tests.support.bus import broker
 from tests.support.bus.library import MessageBus, close, paused, plain
 from tests.support.eventually import eventually, eventually_blocking
@@ -364,6 +365,8 @@ class ScriptedControl:
     """Callers reported as having left."""
     files: dict[int, tuple[str, int, FileOptions]] = field(default_factory=dict)
     """Caller, descriptor and options of each file job; the test closes the descriptors."""
+    language: str = "auto"
+    """Language of a session that names none."""
     retried_in: str = ""
     """Language of the last retry."""
     providers: list[str] = field(default_factory=list)
@@ -449,13 +452,20 @@ class ScriptedControl:
             self._end(StopReason.CALLER_LEFT)
 
     async def retry_last(self, caller: str, utterance: int = 0, language: str = "") -> str:
+        return (await self.recognize_last(caller, utterance, language)).text
+
+    async def recognize_last(
+        self, caller: str, utterance: int = 0, language: str = "", alternatives: int = 0
+    ) -> Hypothesis:
         self._fail()
         self.retried_in = language
         if not self._texts or utterance not in (0, len(self._texts)):
             raise NotActive("There is nothing to retry.")
         if self.options.private and caller != self.owner:
             raise NotOwner("The last utterance is private to another client.")
-        return self._texts[-1]
+        text = self._texts[-1]
+        others = tuple(Alternative(f"not {text}", 0.25) for _ in range(alternatives))
+        return Hypothesis(text, (), (), 0.875, "CPUExecutionProvider", 0.25, alternatives=others)
 
     async def transcribe(self, caller: str, descriptor: int, options: FileOptions) -> int:
         try:
@@ -486,7 +496,13 @@ class ScriptedControl:
         self.metrics_read += 1
         return self.metrics.figures(uptime_s=1.5, resident_bytes=1 << 33)
 
-    def say(self, text: str, words: tuple[Word, ...] = (), seamed: SeamedText | None = None) -> None:
+    def say(
+        self,
+        text: str,
+        words: tuple[Word, ...] = (),
+        seamed: SeamedText | None = None,
+        alternatives: tuple[Alternative, ...] = (),
+    ) -> None:
         """Publish recognized speech; without `seamed`, as if the settings switched seams off."""
         seamed = seamed or SeamedText(text, "", " " if self._texts else "")
         self._texts.append(text)
@@ -501,6 +517,7 @@ class ScriptedControl:
             0.25,
             words=words,
             seamed=seamed,
+            alternatives=alternatives,
         )
         self._bus_announcer().transcribed(transcript, self.options.words, self._to)
 

@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ from tests.support.sound.speech import samples
 CPU = "CPUExecutionProvider"
 ACCELERATOR = "VirtualExecutionProvider"
 PATIENCE_S = 60.0
+LOST_AUDIO = re.compile(r"audio lost.*")
+"""In the daemon's log when it, or its microphone, got no processor time for longer than its queues last."""
 PAUSE_MS = 500
 """Milliseconds of silence after each sample, so that the next is a separate utterance."""
 
@@ -46,6 +48,8 @@ class Outcome:
     """How often the row was played for this outcome."""
     partials: int = 0
     """Number of signals with words during speech."""
+    starved: str = ""
+    """The daemon's report of lost audio, if a row failed in which it lost some: the machine was too busy to judge the row."""
 
     @property
     def holds(self) -> bool:
@@ -53,8 +57,9 @@ class Outcome:
 
     def as_dict(self) -> dict[str, Any]:
         fields = asdict(self)
-        if not self.problem:
-            del fields["problem"]
+        for name in ("problem", "starved"):
+            if not fields[name]:
+                del fields[name]
         return fields
 
 
@@ -70,11 +75,13 @@ async def play(row: Row, *, timed: bool = True, partials: bool = False, kind: "t
         stage = (kind or Stage)(row, bus, directory, timed=timed and not partials, partials=partials)
         try:
             async with TimedClient(bus.address) as client:
-                return await stage.play(client)
+                outcome = await stage.play(client)
+                return outcome if outcome.holds else replace(outcome, starved=stage.lost_audio)
         except Exception as error:  # noqa: BLE001 - reported, with the daemon's log
             print(f"== {row.name}: {error}\n{stage.log}", file=sys.stderr)
             said = len(stage.said)
-            return Outcome(row.name, row.moment, said, said, 0, 0, None, f"{type(error).__name__}: {error}")
+            problem = f"{type(error).__name__}: {error}"
+            return Outcome(row.name, row.moment, said, said, 0, 0, None, problem, starved=stage.lost_audio)
         finally:
             stage.stop()
             shutil.rmtree(directory)
@@ -112,6 +119,8 @@ class Stage:
     """One daemon; call `stop` when done."""
 
     accelerator = ACCELERATOR
+    patience_s = PATIENCE_S
+    """Seconds for each wait; only a broken program takes longer."""
 
     def __init__(self, row: Row, bus: PrivateBus, directory: Path, *, timed: bool, partials: bool = False) -> None:
         self.row = row
@@ -166,6 +175,12 @@ class Stage:
     def log(self) -> str:
         return self._log.read_text(errors="replace")[-6000:]
 
+    @property
+    def lost_audio(self) -> str:
+        """What the daemon reported of lost audio, which no row causes; empty if nothing was lost."""
+        found = LOST_AUDIO.search(self._log.read_text(errors="replace"))
+        return found[0] if found else ""
+
     def stop(self) -> None:
         self._daemon.terminate()
         try:
@@ -199,7 +214,7 @@ class Stage:
             case ["hear"]:
                 await eventually(
                     lambda: len(client.texts) >= len(self.said),
-                    patience_s=PATIENCE_S,
+                    patience_s=self.patience_s,
                     what="the texts of all utterances",
                 )
             case ["on", "cpu"] | ["degraded", _] if self._partials:
@@ -253,7 +268,9 @@ class Stage:
         await client.call("StartDictation")
         for _ in range(2):
             await self._speak(self.said[self.row.struck])
-        await eventually(lambda: len(client.texts) == before + 2, patience_s=PATIENCE_S, what="two plain recognitions")
+        await eventually(
+            lambda: len(client.texts) == before + 2, patience_s=self.patience_s, what="two plain recognitions"
+        )
         await client.call("StopDictation")
         took_s = [
             came_s - ended_s
@@ -266,8 +283,8 @@ class Stage:
         return sum(took_s) / len(took_s)
 
     async def _speak(self, number: int) -> None:
-        await asyncio.to_thread(command, self._microphone, f"SPEAK {samples()[number].path}", timeout_s=PATIENCE_S)
-        await asyncio.to_thread(command, self._microphone, f"SILENCE {PAUSE_MS}", timeout_s=PATIENCE_S)
+        await asyncio.to_thread(command, self._microphone, f"SPEAK {samples()[number].path}", timeout_s=self.patience_s)
+        await asyncio.to_thread(command, self._microphone, f"SILENCE {PAUSE_MS}", timeout_s=self.patience_s)
 
     async def _stop_dictation(self, client: TimedClient) -> None:
         self._stopped = str(await client.call("StopDictation"))
@@ -293,7 +310,7 @@ class Stage:
 
     async def _until(self, client: TimedClient, name: str, wanted: str) -> None:
         """Wait until a property of the engine has a value; `*` for any non-empty one."""
-        deadline_s = time.monotonic() + PATIENCE_S
+        deadline_s = time.monotonic() + self.patience_s
         while True:
             value = await client.get(ENGINE, name)
             if value == wanted or (wanted == "*" and value):

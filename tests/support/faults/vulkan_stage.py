@@ -50,8 +50,7 @@ def layer_variables(fault: Path) -> dict[str, str]:
         "VK_LAYER_PATH": str(layer_folder()),
         "VK_INSTANCE_LAYERS": LAYER,
         "COLDVOX_VULKAN_FAULT": str(fault),
-        "LP_NUM_THREADS": "1",  # a GPU would not take the daemon's cores
-        "MESA_SHADER_CACHE_DIR": str(vulkan.LAVAPIPE.with_name("shaders")),  # compiling takes seconds at each start
+        **vulkan.MODEST,
     }
 
 
@@ -59,6 +58,8 @@ class VulkanStage(Stage):
     """A daemon whose accelerator is a real GPU provider. Capital letters in a row name a fault of the layer."""
 
     accelerator = ACCELERATOR
+    patience_s = 240.0
+    """A second fault is followed by a pause of 12 s at most and, if the driver is too slow for the golden clip, of 24 and 48 s."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         self._before_rest = ""

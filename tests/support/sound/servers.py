@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -187,6 +188,15 @@ class SoundServer:
             if stream.get("client") not in {None, "n/a"}  # the microphones' own streams have none
             and stream["source"] != NOT_YET
         }
+
+    def recorded_channels(self) -> list[int]:
+        """Return the number of channels of each stream that the daemon records."""
+        listed = json.loads(self._run("pactl", "-f", "json", "list", "source-outputs"))
+        return [
+            int(re.findall(r" (\d+)ch ", f" {stream['sample_specification']} ")[0])
+            for stream in listed
+            if stream["properties"].get("application.id") == "org.coldvox.Daemon1"
+        ]
 
     def record_in_background(self) -> "subprocess.Popen[bytes]":
         """Start another program that records the default source."""

@@ -208,7 +208,7 @@ STAGES["paused-again"] = replace(
         sources={**NATURAL, "train-natural": 0.42, "digits": 0.2, "barista": 0.19},
         shares=Shares(inside=0.28, prefix=0.09),
     ),
-    steps=4000,
+    steps=3200,
     peak_rate=3e-4,
     starts_from="paused",
 )
@@ -228,7 +228,7 @@ STAGES["halves"] = replace(
         },
         shares=Shares(inside=0.22, between=0.11, after=0.07, prefix=0.09, following=0.05, fragment=0.05, half=0.13),
     ),
-    steps=12000,
+    steps=7600,
     peak_rate=4.5e-4,
     starts_from="paused",
 )
@@ -249,7 +249,7 @@ STAGES["gathered"] = replace(
             "digits": 0.17,
         },
     ),
-    steps=2600,
+    steps=2800,
     peak_rate=2.5e-4,
     starts_from="mean",
 )
