@@ -11,7 +11,7 @@ from coldvoxd.cli.player import Player
 from coldvoxd.cli.report_files import Reports
 from coldvoxd.cli.transcript_files import check
 from coldvoxd.core.channels import Channel
-from coldvoxd.core.errors import ColdvoxError
+from coldvoxd.core.errors import ColdvoxError, InvalidOption
 from coldvoxd.core.visible_text import visible
 from coldvoxd.evaluate import blind, report
 from coldvoxd.evaluate.blind import Choice, Question
@@ -46,7 +46,11 @@ def compare_blindly(arguments: Namespace, output: Output) -> Exit:
 def _run(text: str) -> tuple[str, report.Document]:
     """Return the name and the run of `REPORT` or `REPORT#RUN`. Raises InvalidOption."""
     file, _, name = text.partition("#")
-    run = blind.chosen_run(report.load(Path(file)), name)
+    try:
+        run = blind.chosen_run(report.load(Path(file)), name)
+    except InvalidOption as error:
+        message = str(error)
+        raise InvalidOption(message if file in message else f"{file}: {message}") from error
     return f"{Path(file).name}, {run['name']}", run
 
 

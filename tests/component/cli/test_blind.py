@@ -27,7 +27,7 @@ def report(file: Path, text: str, **changes: Any) -> Path:
             "id": sample.name,
             "file": str(sample.path),
             "begin_s": 0.0,
-            "audio_s": 9.0,
+            "audio_s": round(len(sample.wave()) / SAMPLE_RATE, 3),
             "text": text if number < 2 else "Same.",
         }
         for number, sample in enumerate(samples()[:3])
