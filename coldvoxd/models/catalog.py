@@ -27,6 +27,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from coldvoxd.core.decoding_options import COLDEST, HOTTEST
 from coldvoxd.core.errors import SettingsError
 from coldvoxd.core.languages import is_code
 from coldvoxd.core.seams import SeamMethod
@@ -55,8 +56,6 @@ _KEYS = {
 }
 _SHORTEST_S, _LONGEST_S = 3.0, 120.0
 """Limits of `max_utterance_s`, as in the settings."""
-_HOTTEST = 10.0
-"""Maximum of `temperature`, as in the settings."""
 
 
 def published(name: str) -> PublishedModel | None:
@@ -136,8 +135,12 @@ def _model(name: str, table: object) -> PublishedModel:
         raise ValueError(f"`seam` must be one of {', '.join(SeamMethod)}.")
     longest = _max_utterance_s(table.get("max_utterance_s", {}))
     temperature = table.get("temperature", 1.0)
-    if not isinstance(temperature, int | float) or isinstance(temperature, bool) or not 0 < temperature <= _HOTTEST:
-        raise ValueError(f"`temperature` must be a number above 0, at most {_HOTTEST:g}.")
+    if (
+        not isinstance(temperature, int | float)
+        or isinstance(temperature, bool)
+        or not COLDEST <= temperature <= HOTTEST
+    ):
+        raise ValueError(f"`temperature` must be a number from {COLDEST:g} to {HOTTEST:g}.")
     spoken = _languages(table.get("languages"))
     return PublishedModel(repository, revision, files, longest, SeamMethod(seam), spoken, float(temperature))
 
