@@ -50,9 +50,11 @@ def evaluate(arguments: Namespace, output: Output) -> Exit:
         raise UsageFault(
             "--gate compares variants with the first one: add --compare, as in --compare provider=cpu,cuda."
         )
+    if arguments.noise and not arguments.snr:
+        raise UsageFault("--noise says which noise --snr adds: add --snr, as in --snr 20,10.")
     scoring = scorer(normalizer(Normalization(arguments.normalize)))
     dataset = _dataset(arguments, scoring)
-    kinds = list(Noise) if arguments.noise == "both" else [Noise(arguments.noise)]
+    kinds = list(Noise) if arguments.noise == "both" else [Noise(arguments.noise or Noise.WHITE)]
     if arguments.snr and Noise.BABBLE in kinds and len(dataset.clips) == 1:
         raise UsageFault("Babble consists of other recordings: there is only one here.")
     chosen = None if arguments.resample == "auto" else Unit(arguments.resample)

@@ -113,11 +113,13 @@ def _add_method(command: argparse.ArgumentParser) -> None:
         help="how texts are normalized before they are compared (default: english)",
     )
     command.add_argument(
-        "--snr", type=ratios, default=(), metavar="DB,DB", help="also add noise at these ratios, in dB"
+        "--snr",
+        type=ratios,
+        default=(),
+        metavar="DB,DB",
+        help="also add noise at these ratios, in dB; if the first is negative, write --snr=-5,0",
     )
-    command.add_argument(
-        "--noise", choices=("white", "babble", "both"), default="white", help="which noise --snr adds (default: white)"
-    )
+    command.add_argument("--noise", choices=("white", "babble", "both"), help="which noise --snr adds (default: white)")
     command.add_argument(
         "--resample",
         choices=("auto", "utterances", "speakers"),
@@ -145,7 +147,10 @@ def points(text: str) -> float:
 
 def ratios(text: str) -> tuple[float, ...]:
     """Signal-to-noise ratios in dB, separated by commas."""
-    return tuple(_number(part, -30.0, 100.0, "a ratio in dB from -30 to 100") for part in text.split(","))
+    found = tuple(_number(part, -30.0, 100.0, "a ratio in dB from -30 to 100") for part in text.split(","))
+    if len(set(found)) < len(found):
+        raise argparse.ArgumentTypeError(f"{text!r} has a ratio twice")
+    return found
 
 
 def draws(text: str) -> int:

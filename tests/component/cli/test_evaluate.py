@@ -190,6 +190,10 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(
         (("data", "--gate", "0.1"), "--gate compares variants"),
         (("data", "--gate", "-1"), "is not a number of percentage points"),
         (("data", "--snr", "20,loud"), "'loud' is not a ratio"),
+        (("data", "--snr", "20,20.0"), "'20,20.0' has a ratio twice"),
+        (("data", "--noise", "babble"), "add --snr"),
+        (("data", "--compare", "model.fallback=off,whisper"), "is no setting that changes how recordings"),
+        (("data", "--compare", "model.unload_after_s=0,1"), "is no setting that changes how recordings"),
         (("data", "--compare", "precision"), "write KEY=VALUE,VALUE"),
         (("data", "--output", "report.txt"), "its suffix must be .json, .md, .svg"),
         (("data", "--json", "--format", "svg"), "exclude each other"),
@@ -265,6 +269,17 @@ def test_onnx_asr_beside(tmp_path: Path) -> None:
     own, peer = ended.report["runs"]
     assert (own["engine"], peer["engine"], peer["provider"]) == ("coldvoxd", "onnx-asr", "cpu")
     assert (own["wer"], peer["wer"], peer["clips"]) == (0.0, 0.0, 2)
+
+
+@pytest.mark.parametrize("engine", ["onnx-asr", "sherpa-onnx", "faster-whisper"])
+def test_a_directory_without_a_model_of_another_engine_is_refused_in_a_sentence(tmp_path: Path, engine: str) -> None:
+    place = librispeech(tmp_path / "data", samples()[:1])
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    ended = evaluate(place, *MINI, "--engine", f"{engine}={empty}", home=tmp_path)
+    assert ended.exit not in {Exit.DONE, Exit.USAGE}
+    assert str(empty) in ended.err or "is not installed" in ended.err
+    assert ended.err.count("\n") == 1
 
 
 def test_settings_are_proposed_and_nothing_is_changed(tmp_path: Path) -> None:
