@@ -64,9 +64,9 @@ def add_evaluate_options(command: argparse.ArgumentParser) -> None:
         "--output",
         action="append",
         default=[],
-        type=Path,
+        type=output_file,
         metavar="FILE",
-        help="also write the report: .json with all texts, .md, .svg; repeatable",
+        help="also write the report: .json with all texts, .md, .svg; its folder is made if need be; repeatable",
     )
     command.add_argument("--force", action="store_true", help="with --output: replace files that exist")
 
@@ -138,6 +138,13 @@ def _add_method(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--skip-faulty", action="store_true", help="leave out recordings and texts that cannot be used"
     )
+
+
+def output_file(text: str) -> Path:
+    """The name of a file."""
+    if text.endswith("/"):
+        raise argparse.ArgumentTypeError(f"{text!r} is the name of a folder: name a file in it")
+    return Path(text)
 
 
 def points(text: str) -> float:

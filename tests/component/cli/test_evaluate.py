@@ -197,6 +197,7 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(
         (("data", "--compare", "precision"), "write KEY=VALUE,VALUE"),
         (("data", "--output", "report.txt"), "its suffix must be .json, .md, .svg"),
         (("data", "--json", "--format", "svg"), "exclude each other"),
+        (("data", "--output", "report.json/"), "'report.json/' is the name of a folder"),
     ],
 )
 def test_usage_errors(tmp_path: Path, given: tuple[str, ...], message: str) -> None:

@@ -572,6 +572,15 @@ def test_a_structural_fault_is_found_without_hashes(person: Person) -> None:
     assert "is truncated" in verified.objects[0]["problems"][0]
 
 
+def test_the_model_in_use_is_marked_if_the_settings_name_its_directory(person: Person, tmp_path: Path) -> None:
+    listed = place_by_hand(person, "data")
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(listed, elsewhere)
+    for directory in (listed, elsewhere):
+        found = person.ctl("list", COLDVOXD_MODEL_NAME=str(directory)).objects
+        assert [model["path"] for model in found if model["selected"]] == [str(directory)]
+
+
 def broken(directory: Path, fault: str) -> None:
     """Break a copy of the model so that loading refuses it, although no file is truncated."""
     match fault:

@@ -139,6 +139,14 @@ def test_what_is_no_text_in_json_lines_is_not_turned_into_one(tmp_path: Path) ->
     assert len(dataset.faults) == 6
 
 
+def test_a_folder_with_the_suffix_of_a_recording_is_none(tmp_path: Path) -> None:
+    (tmp_path / "dir.flac").mkdir()
+    shutil.copy(FILE, tmp_path / "dir.flac" / "a.flac")
+    (tmp_path / "dir.flac" / "a.txt").write_text("Open the file.")
+    dataset = read(tmp_path)
+    assert ([clip.id for clip in dataset.clips], dataset.faults) == (["dir.flac/a"], ())
+
+
 def test_a_table_without_a_column(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text("audio,words\na.flac,Hello\n")
     with pytest.raises(
