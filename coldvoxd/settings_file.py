@@ -208,7 +208,7 @@ def _checked(doc: SettingDoc, value: object, where: str) -> object:
     choices = metadata.get("choices")
     if choices and value not in choices:
         raise SettingsError(f"{where}: `{doc.key}` must be one of {_listed(choices)}, not {toml_spelling(value)}.")
-    if "min" in metadata and not metadata["min"] <= value <= metadata["max"]:
+    if "min" in metadata and not _is_within(value, metadata):
         raise SettingsError(f"{where}: `{doc.key}` must be {_limits(metadata)}, not {shown(str(value))}.")
     return float(value) if doc.type is float and isinstance(value, int) else value
 
@@ -228,9 +228,17 @@ def _type(field: "dataclasses.Field[Any]") -> type:
     return field.type
 
 
+def _is_within(value: Any, metadata: Mapping[str, Any]) -> bool:
+    """Return whether a number is within its limits; `above_0` is the least one but 0, which has a meaning of its own."""
+    least = metadata.get("above_0", metadata["min"]) if value else metadata["min"]
+    return bool(least <= value <= metadata["max"])
+
+
 def _limits(metadata: Mapping[str, Any]) -> str:
     if "choices" in metadata:
         return "one of " + _listed(metadata["choices"])
+    if "above_0" in metadata:
+        return f"0, or from {metadata['above_0']} to {metadata['max']}"
     if "min" in metadata:
         return f"from {metadata['min']} to {metadata['max']}"
     return ""

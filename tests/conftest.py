@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from coldvoxd.native.plugins import SOFTWARE
+from coldvoxd.native.plugins import ALLOWED_HERE, SOFTWARE
 from tests.support.environment import OWN_HOME
 
 PLACES = ("CACHE_HOME", "CONFIG_HOME", "DATA_HOME", "STATE_HOME", "CONFIG_DIRS", "DATA_DIRS")
@@ -37,4 +37,5 @@ pytest_plugins = ["tests.support.lanes"]
 def _no_software_gpu() -> Iterator[None]:
     """Forget the variable that opening a WebGPU session on a software driver sets: later daemons would try that provider."""
     yield
-    os.environ.pop(SOFTWARE, None)
+    for variable in (SOFTWARE, ALLOWED_HERE):
+        os.environ.pop(variable, None)

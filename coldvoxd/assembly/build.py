@@ -91,7 +91,8 @@ def build(
     files.announce_to(announcer)
     host = _host(base, recognition, audio, dictation, past or ExecState())
     base.activity.follow(lambda: dictation.busy_until_s)
-    for is_idle in (lambda: dispatcher.idle, lambda: files.idle, lambda: host.sleep.awake):
+    base.activity.follow(lambda: dispatcher.busy_until_s)
+    for is_idle in (lambda: files.idle, lambda: host.sleep.awake):
         base.activity.follow_idle(is_idle)
     parts: Parts
     engine = Engine(

@@ -8,9 +8,11 @@ from coldvoxd.cli.evaluation_audio import read
 from coldvoxd.cli.exit_codes import Exit, UsageFault
 from coldvoxd.cli.output import Output, json_line
 from coldvoxd.cli.player import Player
-from coldvoxd.cli.transcript_files import check, write
+from coldvoxd.cli.report_files import Reports
+from coldvoxd.cli.transcript_files import check
 from coldvoxd.core.channels import Channel
-from coldvoxd.core.errors import ColdvoxError
+from coldvoxd.core.errors import ColdvoxError, InvalidOption
+from coldvoxd.core.visible_text import visible
 from coldvoxd.evaluate import blind, report
 from coldvoxd.evaluate.blind import Choice, Question
 from coldvoxd.evaluate.clips import Clip
@@ -34,16 +36,21 @@ def compare_blindly(arguments: Namespace, output: Output) -> Exit:
         return Exit.DONE
     choices = _ask(asked, Player(), output)
     result = blind.document((runs[0][0], runs[1][0]), asked, choices, same)
-    for file in arguments.output:
-        write(file, f"{json_line(result)}\n", force=arguments.force)
+    reports = Reports(dict.fromkeys(arguments.output, f"{json_line(result)}\n"), force=arguments.force)
+    reports.write(output)
     output.result(result, blind.verdict(result))
+    reports.check()
     return Exit.DONE
 
 
 def _run(text: str) -> tuple[str, report.Document]:
     """Return the name and the run of `REPORT` or `REPORT#RUN`. Raises InvalidOption."""
     file, _, name = text.partition("#")
-    run = blind.chosen_run(report.load(Path(file)), name)
+    try:
+        run = blind.chosen_run(report.load(Path(file)), name)
+    except InvalidOption as error:
+        message = str(error)
+        raise InvalidOption(message if file in message else f"{file}: {message}") from error
     return f"{Path(file).name}, {run['name']}", run
 
 
@@ -53,7 +60,10 @@ def _ask(asked: list[Question], player: Player, output: Output) -> list[Choice]:
     choices = []
     for number, question in enumerate(asked, 1):
         first, second = question.shown
-        _say(output, f"\n{number} of {len(asked)}\n  1  {first or '(no text)'}\n  2  {second or '(no text)'}")
+        _say(
+            output,
+            f"\n{number} of {len(asked)}\n  1  {visible(first) or '(no text)'}\n  2  {visible(second) or '(no text)'}",
+        )
         _hear(question, player, output)
         while (answer := _answer(output)) == "r":
             _hear(question, player, output)
@@ -85,11 +95,13 @@ def _hear(question: Question, player: Player, output: Output) -> None:
     try:
         is_played = player.play(read(clip, _CHANNEL).wave)
     except ColdvoxError as error:
-        _say(output, f"It cannot be played: {error}.")
+        _say(output, f"It cannot be played: {visible(str(error))}.")
         return
     if not is_played:
         where = f", from {question.begin_s:g} s on" if question.begin_s else ""
-        _say(output, f"No player works here ({player.names}): listen to {question.file}{where} by other means.")
+        _say(
+            output, f"No player works here ({player.names}): listen to {visible(question.file)}{where} by other means."
+        )
 
 
 def _say(output: Output, text: str, end: str = "\n") -> None:

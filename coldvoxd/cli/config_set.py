@@ -13,6 +13,7 @@ from coldvoxd.cli.output import Output
 from coldvoxd.cli.provider_check import provider_fault
 from coldvoxd.cli.settings_edit import NotEditable, with_value
 from coldvoxd.core.errors import BusUnavailable, ColdvoxError, DaemonUnreachable, SettingsError
+from coldvoxd.core.sentences import sentences
 from coldvoxd.settings_file import SettingDoc
 from coldvoxd.userdirs.text_files import read_text, why_unread
 
@@ -71,7 +72,7 @@ def report_written(written: Mapping[str, object], output: Output) -> None:
     except (BusUnavailable, DaemonUnreachable):
         output.note("coldvoxd is not running; the settings take effect when it starts.")
     except ColdvoxError as error:
-        raise type(error)(f"The settings are written, but coldvoxd does not use them yet: {error}") from error
+        raise type(error)(sentences("The settings are written", str(error))) from error
 
 
 def _content(path: Path, target: Path) -> tuple[str, int]:

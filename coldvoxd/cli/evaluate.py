@@ -12,7 +12,8 @@ from coldvoxd import settings_file
 from coldvoxd.cli.evaluation_audio import read as read_audio
 from coldvoxd.cli.exit_codes import Exit, UsageFault
 from coldvoxd.cli.output import Output, StatusLine, json_line
-from coldvoxd.cli.transcript_files import check, check_suffix, identities, write
+from coldvoxd.cli.report_files import Reports
+from coldvoxd.cli.transcript_files import check, check_suffix, identities
 from coldvoxd.core.channels import Channel
 from coldvoxd.core.settings import Settings
 from coldvoxd.evaluate import plot, report, tables
@@ -49,9 +50,11 @@ def evaluate(arguments: Namespace, output: Output) -> Exit:
         raise UsageFault(
             "--gate compares variants with the first one: add --compare, as in --compare provider=cpu,cuda."
         )
+    if arguments.noise and not arguments.snr:
+        raise UsageFault("--noise says which noise --snr adds: add --snr, as in --snr 20,10.")
     scoring = scorer(normalizer(Normalization(arguments.normalize)))
     dataset = _dataset(arguments, scoring)
-    kinds = list(Noise) if arguments.noise == "both" else [Noise(arguments.noise)]
+    kinds = list(Noise) if arguments.noise == "both" else [Noise(arguments.noise or Noise.WHITE)]
     if arguments.snr and Noise.BABBLE in kinds and len(dataset.clips) == 1:
         raise UsageFault("Babble consists of other recordings: there is only one here.")
     chosen = None if arguments.resample == "auto" else Unit(arguments.resample)
@@ -69,11 +72,11 @@ def evaluate(arguments: Namespace, output: Output) -> Exit:
     compared = differences(runs, bootstrap)
     gate = None if arguments.gate is None else Gate(arguments.gate, compared)
     document = report.document(dataset, runs, compared, gate, Method(scoring, bootstrap, arguments.seed))
-    for file, kind in files.items():
-        write(file, _CONTENTS[kind](document), force=arguments.force)
-        output.note(f"written to {file}")
+    reports = Reports({file: _CONTENTS[kind](document) for file, kind in files.items()}, force=arguments.force)
+    reports.write(output)
     summary = report.without_text(document)
     output.result(summary, _printed(form, document))
+    reports.check()
     return _verdict(runs, gate)
 
 
@@ -92,8 +95,7 @@ def _tune(arguments: Namespace, output: Output) -> Exit:
             "--tune measures values of its own: leave out --compare, --engine, --snr, --gate and --format svg."
         )
     scoring = scorer(normalizer(Normalization(arguments.normalize)))
-    dataset = read_dataset(arguments.place).without_faults(arguments.skip_faulty).with_words(scoring.normalizer)
-    return tune(arguments, _settings(arguments), dataset, scoring, output)
+    return tune(arguments, _settings(arguments), _usable(arguments, scoring), scoring, output)
 
 
 def _measured(measurement: Measurement, measured: list[Variant], line: StatusLine) -> list[Run]:
@@ -111,8 +113,12 @@ def _settings(arguments: Namespace) -> Settings:
 
 def _dataset(arguments: Namespace, scoring: Scorer) -> Dataset:
     """Return the recordings to measure. Raises DatasetFault."""
-    dataset = read_dataset(arguments.place).without_faults(arguments.skip_faulty)
-    return dataset.with_words(scoring.normalizer).at_most(arguments.at_most, np.random.default_rng(arguments.seed))
+    return _usable(arguments, scoring).at_most(arguments.at_most, np.random.default_rng(arguments.seed))
+
+
+def _usable(arguments: Namespace, scoring: Scorer) -> Dataset:
+    """Return the recordings whose texts have words. Raises DatasetFault, also if there are others, unless these are left out."""
+    return read_dataset(arguments.place).with_words(scoring.normalizer).without_faults(arguments.skip_faulty)
 
 
 def _form(arguments: Namespace, output: Output) -> str:
@@ -143,6 +149,9 @@ def _printed(form: str, document: Mapping[str, Any]) -> str:
 
 
 def _verdict(runs: list[Run], gate: Gate | None) -> Exit:
+    """Return the exit code: a gate cannot be judged if nothing was measured with the first variant."""
+    if not runs[0].counts.words:
+        return Exit.FAILED
     if gate is not None and not gate.is_met:
         return Exit.GATE_MISSED
     return Exit.FAILED if any(run.failures for run in runs) else Exit.DONE

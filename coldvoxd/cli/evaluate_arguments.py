@@ -64,9 +64,9 @@ def add_evaluate_options(command: argparse.ArgumentParser) -> None:
         "--output",
         action="append",
         default=[],
-        type=Path,
+        type=output_file,
         metavar="FILE",
-        help="also write the report: .json with all texts, .md, .svg; repeatable",
+        help="also write the report: .json with all texts, .md, .svg; its folder is made if need be; repeatable",
     )
     command.add_argument("--force", action="store_true", help="with --output: replace files that exist")
 
@@ -113,11 +113,13 @@ def _add_method(command: argparse.ArgumentParser) -> None:
         help="how texts are normalized before they are compared (default: english)",
     )
     command.add_argument(
-        "--snr", type=ratios, default=(), metavar="DB,DB", help="also add noise at these ratios, in dB"
+        "--snr",
+        type=ratios,
+        default=(),
+        metavar="DB,DB",
+        help="also add noise at these ratios, in dB; if the first is negative, write --snr=-5,0",
     )
-    command.add_argument(
-        "--noise", choices=("white", "babble", "both"), default="white", help="which noise --snr adds (default: white)"
-    )
+    command.add_argument("--noise", choices=("white", "babble", "both"), help="which noise --snr adds (default: white)")
     command.add_argument(
         "--resample",
         choices=("auto", "utterances", "speakers"),
@@ -138,6 +140,13 @@ def _add_method(command: argparse.ArgumentParser) -> None:
     )
 
 
+def output_file(text: str) -> Path:
+    """The name of a file."""
+    if text.endswith("/"):
+        raise argparse.ArgumentTypeError(f"{text!r} is the name of a folder: name a file in it")
+    return Path(text)
+
+
 def points(text: str) -> float:
     """A number of percentage points, 0 or more."""
     return _number(text, 0.0, 100.0, "a number of percentage points from 0 to 100")
@@ -145,7 +154,10 @@ def points(text: str) -> float:
 
 def ratios(text: str) -> tuple[float, ...]:
     """Signal-to-noise ratios in dB, separated by commas."""
-    return tuple(_number(part, -30.0, 100.0, "a ratio in dB from -30 to 100") for part in text.split(","))
+    found = tuple(_number(part, -30.0, 100.0, "a ratio in dB from -30 to 100") for part in text.split(","))
+    if len(set(found)) < len(found):
+        raise argparse.ArgumentTypeError(f"{text!r} has a ratio twice")
+    return found
 
 
 def draws(text: str) -> int:

@@ -18,6 +18,9 @@ from coldvoxd.evaluate.noise import Wave
 from coldvoxd.files.speech_map import SpeechMap
 from coldvoxd.vad.silero import SileroDetector
 
+ROUNDED_S = 0.1
+"""Seconds by which a clip may end after its recording: durations in manifests are rounded."""
+
 
 def read(clip: Clip, channel: Channel) -> Heard:
     """Return the audio of a clip, and where it is damaged. Raises FileFault.
@@ -44,11 +47,21 @@ def _heard(clip: Clip, channel: Channel) -> Heard:
     if not sum(map(len, parts)):
         raise FileFault(f"{clip.path} has no audio: record it again")
     wave = _one_channel(np.concatenate(parts), channel)
+    return Heard(part_of(wave, clip), tuple(dict.fromkeys(warnings)))
+
+
+def part_of(wave: Wave, clip: Clip) -> Wave:
+    """Return the part of a recording that a clip is. Raises FileFault if the recording does not have all of it."""
+    length_s = len(wave) / SAMPLE_RATE
+    if clip.begin_s >= length_s:
+        raise FileFault(f"{clip.path} has {length_s:.1f} s, and the clip begins at {clip.begin_s:g} s")
     begin = round(clip.begin_s * SAMPLE_RATE)
-    end = len(wave) if clip.duration_s is None else begin + round(clip.duration_s * SAMPLE_RATE)
-    if begin >= len(wave):
-        raise FileFault(f"{clip.path} has {len(wave) / SAMPLE_RATE:.1f} s, and the clip begins at {clip.begin_s:g} s")
-    return Heard(wave[begin:end], tuple(dict.fromkeys(warnings)))
+    if clip.duration_s is None:
+        return wave[begin:]
+    if clip.begin_s + clip.duration_s > length_s + ROUNDED_S:
+        end_s = clip.begin_s + clip.duration_s
+        raise FileFault(f"{clip.path} has {length_s:.1f} s, and the clip ends at {end_s:g} s")
+    return wave[begin : begin + round(clip.duration_s * SAMPLE_RATE)]
 
 
 def without_beginning(blocks: Iterable[Wave], samples: int) -> Iterator[Wave]:

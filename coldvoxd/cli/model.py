@@ -1,11 +1,12 @@
 """The commands model pull, prepare, list, path, verify and remove."""
 
 import glob
+import os
 import shlex
 import shutil
 import time
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -129,7 +130,7 @@ def _list(output: Output) -> Exit:
 
     settings = _settings()
     chosen = settings.name
-    installed = list_models()
+    installed = _with_path(list_models(), chosen)
     prepared_bytes, before = 0, set()
     for found in installed:
         size, place = _bytes(found.directory), _place(found)
@@ -143,11 +144,11 @@ def _list(output: Output) -> Exit:
             "precisions": precisions,
             "bytes": size,
             "location": place,
-            "selected": found.name == chosen,
+            "selected": _is_chosen(found, chosen),
             "prepared": [asdict(form) for form in prepared],
         }
         holds = ", ".join(precisions) or "incomplete"
-        mark = "*" if found.name == chosen else " "
+        mark = "*" if _is_chosen(found, chosen) else " "
         output.result(fields, f"{mark} {found.name:<28} {holds:<12} {size_text(size):>9}  {place:<8} {found.directory}")
         for form in prepared:
             note = "" if form.up_to_date else ", outdated: removed by the next `coldvoxctl model prepare`"
@@ -228,6 +229,28 @@ def _find(arguments: Namespace) -> "InstalledModel":
     except ModelInvalid:  # the model at that path; `verify` reports its problems
         directory = Path(name).expanduser().absolute()
     return InstalledModel(name, directory, precisions(directory))
+
+
+def _with_path(installed: "Sequence[InstalledModel]", chosen: str) -> "Sequence[InstalledModel]":
+    """Add the model in use if the settings name its directory, and that is not among those that have a name."""
+    from coldvoxd.models.directories import InstalledModel
+    from coldvoxd.models.layout import precisions
+
+    directory = _as_directory(chosen)
+    if directory is None or not directory.is_dir() or any(found.directory == directory for found in installed):
+        return installed
+    return (*installed, InstalledModel(chosen, directory, precisions(directory)))
+
+
+def _is_chosen(found: "InstalledModel", chosen: str) -> bool:
+    return found.name == chosen or found.directory == _as_directory(chosen)
+
+
+def _as_directory(chosen: str) -> Path | None:
+    """Return the directory that the setting `name` gives as a path; None for a name."""
+    if "/" not in chosen and not chosen.startswith(("~", ".")):
+        return None
+    return Path(os.path.expanduser(chosen)).absolute()  # noqa: PTH111 - an unknown user is no error here
 
 
 def _place(found: "InstalledModel") -> str:

@@ -1,23 +1,31 @@
 """The command model verify."""
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coldvoxd.cli.exit_codes import Exit
 from coldvoxd.cli.output import Output
 from coldvoxd.core.errors import ModelInvalid
+from coldvoxd.core.values import Precision
 
 if TYPE_CHECKING:
     from coldvoxd.models.directories import InstalledModel
 
 
 def verify(found: "InstalledModel", output: Output) -> Exit:
-    """Check the files of a model against each other, and against their hashes. Raises ModelInvalid for a broken record."""
+    """Check the files of a model against each other, and against their hashes.
+
+    A model without known hashes is opened as for recognition, before its hashes are recorded. Raises ModelInvalid for a
+    broken record, and ColdvoxError if it cannot be opened for another reason, such as too little memory.
+    """
     from coldvoxd.models.known_hashes import known_hashes
     from coldvoxd.models.manifest import damage
 
-    problems = _structural(found)
+    problems, remedy = _structural(found)
     known = known_hashes(found.directory)
+    if not known and not problems:
+        problems, remedy = _unopenable(found, output)
     checked = []
     for name in known.files if known else ():
         output.note(f"reading {name}")
@@ -34,20 +42,42 @@ def verify(found: "InstalledModel", output: Output) -> Exit:
         "hashes_known": known is not None,
         "problems": problems,
     }
-    output.result(fields, _verdict(found, problems, len(checked), recorded=recorded))
+    output.result(fields, _verdict(found, problems, remedy, len(checked), recorded=recorded))
     return Exit.FAILED if problems else Exit.DONE
 
 
-def _structural(found: "InstalledModel") -> list[str]:
+def _structural(found: "InstalledModel") -> tuple[list[str], str]:
+    """Return what is wrong with the files, and the remedy if the errors name one."""
     from coldvoxd.models.layout import model_files
 
-    problems = [] if found.precisions else ["no precision is complete"]
-    for precision in found.precisions:
+    def check(precision: Precision) -> None:
+        model_files(found.name, found.directory, precision)
+
+    return _faults(found.precisions or (Precision.FP32,), check)
+
+
+def _unopenable(found: "InstalledModel", output: Output) -> tuple[list[str], str]:
+    """Return why the model cannot be opened for recognition, and the remedy if the errors name one."""
+    from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
+    from coldvoxd.models.layout import model_files
+
+    def check(precision: Precision) -> None:
+        output.note(f"opening {precision}")
+        ParakeetRecognizer.open(model_files(found.name, found.directory, precision), packed=False).close()
+
+    return _faults(found.precisions, check)
+
+
+def _faults(precisions: Iterable[Precision], check: Callable[[Precision], None]) -> tuple[list[str], str]:
+    problems: dict[str, None] = {}
+    remedy = ""
+    for precision in precisions:
         try:
-            model_files(found.name, found.directory, precision)
-        except ModelInvalid as fault:
-            problems.append(fault.fault)
-    return problems
+            check(precision)
+        except ModelInvalid as error:
+            problems[error.fault] = None
+            remedy = remedy or error.remedy
+    return list(problems), remedy
 
 
 def _record(found: "InstalledModel", output: Output) -> bool:
@@ -95,9 +125,9 @@ def _source(directory: Path) -> str:
     return f"what was recorded of it (if you replaced it, remove {record_of_placed(directory)})"
 
 
-def _verdict(found: "InstalledModel", problems: list[str], checked: int, *, recorded: bool) -> str:
+def _verdict(found: "InstalledModel", problems: list[str], remedy: str, checked: int, *, recorded: bool) -> str:
     if problems:
-        return "\n".join([f"{found.name} is damaged:", *problems, _remedy(found)])
+        return "\n".join([f"{found.name} cannot be used:", *problems, remedy or _remedy(found)])
     if not checked:
         known = "recorded now, and are compared from the next check on" if recorded else "unknown"
         if not _own_files(found):
@@ -107,8 +137,11 @@ def _verdict(found: "InstalledModel", problems: list[str], checked: int, *, reco
 
 
 def _remedy(found: "InstalledModel") -> str:
+    from coldvoxd.models.catalog import published
     from coldvoxd.models.directories import bundled_directory
 
     if found.directory == bundled_directory():
         return "It is part of coldvoxd: install coldvoxd again."
+    if published(found.name) is None:
+        return "Copy its files here again."
     return f"`coldvoxctl model pull {found.name}` repairs downloaded files; copy other files here again."

@@ -105,6 +105,8 @@ async def _reload(daemon: DaemonClient, output: Output) -> None:
         output.warning(problem)
     if Problem.LANGUAGE in status.get("Problems", ()):
         output.warning(_ignored_language(status))
+    if Problem.FALLBACK_ENGINE in status.get("Problems", ()):
+        output.warning(str(status.get("LastError", "")))
 
 
 def _transcript(

@@ -126,7 +126,7 @@ def write(target: Path, content: str, *, force: bool) -> None:
         descriptor, name = tempfile.mkstemp(prefix=".coldvoxctl-", dir=final.parent)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(content.encode(errors="surrogateescape"))
+                file.write(encoded(content))
                 os.fchmod(file.fileno(), 0o666 & ~_umask())
                 file.flush()
                 os.fsync(file.fileno())
@@ -138,6 +138,14 @@ def write(target: Path, content: str, *, force: bool) -> None:
             Path(name).unlink(missing_ok=True)
     except OSError as error:
         raise _fault(target, error) from error
+
+
+def encoded(content: str) -> bytes:
+    """Return the text in UTF-8: undecodable bytes of file names unchanged, other surrogates as escapes."""
+    try:
+        return content.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        return content.encode(errors="backslashreplace")
 
 
 def _give_name(temporary: str, final: Path) -> None:

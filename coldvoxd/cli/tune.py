@@ -1,14 +1,18 @@
 """The command evaluate with --tune: measures settings on recordings of the user's, and proposes values."""
 
 from argparse import Namespace
+from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from coldvoxd.cli.evaluation_audio import read
 from coldvoxd.cli.exit_codes import Exit, UsageFault
 from coldvoxd.cli.output import Output, StatusLine, json_line
-from coldvoxd.cli.transcript_files import check, write
+from coldvoxd.cli.report_files import Reports
+from coldvoxd.cli.transcript_files import check
 from coldvoxd.core.channels import Channel
 from coldvoxd.core.errors import ColdvoxError
 from coldvoxd.core.seams import SeamRules
@@ -64,15 +68,18 @@ def tune(arguments: Namespace, settings: Settings, dataset: Dataset, scoring: Sc
     }
     proposal = propose(found, settings.dictation.seam, method)
     report = tuning_report.document(found, proposal, settings, method, bootstrap=bootstrap, names=names)
-    for file in arguments.output:
-        is_json = file.suffix.lower() == ".json"
-        content = f"{json_line(report)}\n" if is_json else tuning_report.tables(report, markdown=True)
-        write(file, content, force=arguments.force)
-        output.note(f"written to {file}")
+    reports = Reports({file: _content(file, report) for file in arguments.output}, force=arguments.force)
+    reports.write(output)
     output.result(report, tuning_report.tables(report, markdown=arguments.format == "markdown").removesuffix("\n"))
     if faults:
         output.warning(complaint(faults, len(chosen.clips)))
+    reports.check()
     return Exit.FAILED if faults else Exit.DONE
+
+
+def _content(file: Path, report: Mapping[str, Any]) -> str:
+    is_json = file.suffix.lower() == ".json"
+    return f"{json_line(report)}\n" if is_json else tuning_report.tables(report, markdown=True)
 
 
 def _measured(tuner: Tuner, dataset: Dataset, read_clip: Reader, line: StatusLine) -> tuple[Tuning, list[ClipFault]]:

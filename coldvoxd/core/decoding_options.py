@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 LARGEST_BEAM = 16
+COLDEST, HOTTEST = 0.01, 10.0
+"""Limits of the temperature: scores that are divided by less exceed what float32 holds, and confidences were not numbers."""
 MOST_ALTERNATIVES = 8
 """Maximum number of alternatives to one text."""
 

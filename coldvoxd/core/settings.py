@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, fields
 
 from coldvoxd.core import channels, languages, seams
-from coldvoxd.core.decoding_options import LARGEST_BEAM
+from coldvoxd.core.decoding_options import COLDEST, HOTTEST, LARGEST_BEAM
 from coldvoxd.core.fallback import Fallback, parse_path
 
 
@@ -91,7 +91,7 @@ class ModelSettings:
     """With `provider = "auto"`: how many times as fast as the CPU an accelerator must be on this machine to be used, in a short trial with the golden clip. The result counts for a week, as long as model, driver, ONNX Runtime and hardware stay the same. 0 uses any accelerator that works, without a trial."""
     beam_size: int = field(default=1, metadata={"min": 1, "max": LARGEST_BEAM})
     """Number of texts that the decoder follows at once. 1 follows the most probable next token only, and is fastest. 4 saved one word error in nine with the bundled `mini`, and took nine times as long in the decoder; more than 4 gained nothing. The published models were not tried. Models of kind CTC ignore it."""
-    temperature: float = field(default=0.0, metadata={"min": 0.0, "max": 10.0})
+    temperature: float = field(default=0.0, metadata={"min": 0.0, "above_0": COLDEST, "max": HOTTEST})
     """Divisor of the model's scores before they become confidences: above 1, confidences are lower, below 1 higher. Changes no word. 0 uses the value of the model: 1.1 for `mini`, for which it was measured, and 1 for others unless `models.toml` has another."""
     standby: str = field(default="warm", metadata={"choices": ("warm", "mapped", "cold")})
     """How the CPU fallback is kept ready while an accelerator is in use. `warm`: loaded, answers immediately. `mapped`: opened without optimizing the graph or packing the weights; needs less memory if the weights are in a file of their own, and is slower until the packed weights are loaded. `cold`: loaded only when it is needed."""

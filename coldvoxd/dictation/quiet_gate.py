@@ -17,8 +17,8 @@ from coldvoxd.core.audio_values import Frame, ScoredFrame
 from coldvoxd.core.levels import LOWEST_DB, level_db
 from coldvoxd.core.ports import SpeechDetector
 
-NO_SPEECH_PROBABILITY = 0.05
-"""Speech probability below which a frame counts as background noise: a tenth of the usual threshold."""
+NO_SPEECH_PROBABILITY = 0.15
+"""Speech probability below which a frame counts as background noise: under a third of the usual threshold."""
 SETTLED_FRAMES = 312
 """Consecutive frames of background noise before the gate closes: 10 s. Earlier speech has no effect after that."""
 LOUDER_DB, QUIETER_DB = 1.5, 3.0

@@ -19,6 +19,16 @@ SCHEMA = "coldvoxd-blind/1"
 Document = Mapping[str, Any]
 CONFIDENCE = 0.95
 _HALVINGS = 60
+_RUN: Mapping[str, tuple[type, ...]] = {"name": (str,), "variant": (str,), "noise": (str, type(None))}
+_UTTERANCE: Mapping[str, tuple[type, ...]] = {
+    "id": (str,),
+    "file": (str,),
+    "begin_s": (int, float),
+    "audio_s": (int, float),
+    "text": (str,),
+}
+"""Keys that are read of a run and of a clip, and the types of their values."""
+_CHANGED = "The report is not as `coldvoxctl evaluate` writes it: make a new one."
 
 
 class Choice(StrEnum):
@@ -83,9 +93,10 @@ class Tally:
 def chosen_run(report: Document, name: str) -> Document:
     """Return the run of a report with this name, variant or number from 1; without a name the first one without noise.
 
-    Raises InvalidOption if there is none, or if its clips have noise, which is not in the recordings.
+    Raises InvalidOption if there is none, if its clips have noise, which is not in the recordings, or if it lacks their
+    texts.
     """
-    runs = report["runs"]
+    runs = _runs(report)
     matching = [
         run
         for number, run in enumerate(runs, 1)
@@ -95,11 +106,34 @@ def chosen_run(report: Document, name: str) -> Document:
     ]
     if not matching:
         names = ", ".join(f"{number}: {run['name']}" for number, run in enumerate(runs, 1))
-        raise InvalidOption(f"The report has no run {name!r} without noise. It has {names}.")
+        raise InvalidOption(f"The report has no run {name!r} without noise. It has {names or 'no run at all'}.")
     run: Document = matching[0]
     if run["noise"] is not None:
         raise InvalidOption(f"{run['name']} is in noise, which the recordings do not have: choose a clean run.")
+    if "utterances" not in run:
+        raise InvalidOption(
+            "The report has no texts, as with --json: make one with `coldvoxctl evaluate DIRECTORY --output FILE.json`."
+        )
+    _check(run["utterances"], _UTTERANCE)
     return run
+
+
+def _runs(report: Document) -> list[Document]:
+    """Return the runs of a report. Raises InvalidOption if they are not as this version writes them."""
+    runs: list[Document] = report.get("runs", [])
+    _check(runs, _RUN)
+    return runs
+
+
+def _check(entries: object, types: Mapping[str, tuple[type, ...]]) -> None:
+    """Raise InvalidOption unless these are a list of objects that have the keys with values of these types."""
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise InvalidOption(_CHANGED)
+    for entry in entries:
+        for key, allowed in types.items():
+            value = entry.get(key, ...)
+            if not isinstance(value, allowed) or (isinstance(value, int | float) and not 0 <= value < math.inf):
+                raise InvalidOption(f"{_CHANGED} In it `{key}` is missing, or has another kind of value.")
 
 
 def questions(a: Document, b: Document, most: int | None, seed: int) -> tuple[list[Question], int]:

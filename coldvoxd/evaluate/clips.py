@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from coldvoxd.core.errors import ColdvoxError
+from coldvoxd.core.visible_text import visible
 
 MOST_NAMED = 5
 """Maximum number of recordings that a message names."""
@@ -104,7 +105,7 @@ class Dataset:
 
 def complaint(faults: Sequence[ClipFault], total: int) -> str:
     """Return a sentence with the number of faulty recordings, and the first ones with their reasons."""
-    named = "; ".join(f"{fault.name}: {fault.reason}" for fault in faults[:MOST_NAMED])
+    named = "; ".join(visible(f"{fault.name}: {fault.reason}") for fault in faults[:MOST_NAMED])
     rest = len(faults) - MOST_NAMED
     more = f"; and {rest} more" if rest > 0 else ""
     return f"{len(faults)} of {total} recordings cannot be used ({named}{more})."

@@ -53,9 +53,10 @@ class Gate:
         return not self.missed
 
     @property
-    def smallest_points(self) -> float:
-        """Return what one word weighs: a gate below it demands equal numbers of errors."""
-        return POINTS / max(1, min((one.words for one in self.judged), default=1))
+    def smallest_points(self) -> float | None:
+        """Return what one word weighs: a gate below it demands equal numbers of errors. None if nothing was compared."""
+        words = min((one.words for one in self.judged), default=0)
+        return POINTS / words if words else None
 
     def _holds(self, one: Difference) -> bool:
         failed = {outcome.clip.id for outcome in one.other.failures} - {

@@ -63,7 +63,9 @@ def _dataset(place: Path, layout: str, found: _Found) -> Dataset:
 
 
 def _recordings(place: Path) -> list[Path]:
-    return sorted(path for path in place.rglob("*") if path.suffix.lower() in SUFFIXES and not _is_hidden(place, path))
+    """Return the recordings below a directory; a folder is none, whatever its name, and a link to nothing is."""
+    named = (path for path in place.rglob("*") if path.suffix.lower() in SUFFIXES)
+    return sorted(path for path in named if not path.is_dir() and not _is_hidden(place, path))
 
 
 def _is_hidden(place: Path, path: Path) -> bool:

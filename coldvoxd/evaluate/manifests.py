@@ -2,12 +2,12 @@
 
 import csv
 import io
-import json
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from coldvoxd.core.text_formats import json_value
 from coldvoxd.evaluate.clips import Clip, ClipFault, DatasetFault
 
 MANIFESTS: dict[str, str | None] = {".jsonl": None, ".json": None, ".csv": ",", ".tsv": "\t"}
@@ -40,9 +40,9 @@ def _json_rows(content: str) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            yield number, f"it is not JSON ({error.msg}): each line must be one object"
+            row = json_value(line)
+        except ValueError as error:
+            yield number, f"it is not JSON ({getattr(error, 'msg', error)}): each line must be one object"
             continue
         yield number, row if isinstance(row, dict) else "it is not a JSON object: each line must be one object"
 
@@ -57,14 +57,28 @@ def _csv_rows(file: Path, content: str, separator: str) -> Iterator[tuple[int, M
                 f"{file} has no column of {what}: its first line must name one of {', '.join(names)}; it has "
                 f"{', '.join(columns) or 'nothing'}."
             )
+    if twice := sorted({name for name in columns if name and columns.count(name) > 1}):
+        raise DatasetFault(f"{file} has two columns {twice[0]}: rename one in its first line.")
     try:
         for row in reader:
-            yield reader.line_num, {str(name).strip().lower(): value for name, value in row.items() if name is not None}
+            if surplus := row.get(None):
+                yield reader.line_num, _too_long(len(columns), len(surplus), separator)
+            else:
+                yield reader.line_num, {str(name).strip().lower(): value for name, value in row.items()}
     except csv.Error as error:
         raise DatasetFault(f"{file}, after line {reader.line_num}: not a row of a table: {error}.") from error
 
 
+def _too_long(columns: int, surplus: int, separator: str) -> str:
+    """Return what is wrong with a row that has more columns than the first line: most likely a text with a comma."""
+    remedy = "quote a text that has commas" if separator == "," else "a text must have no tabs"
+    return f"it has {columns + surplus} columns, the first line {columns}: {remedy}"
+
+
 def _clip(folder: Path, row: Mapping[str, Any], where: str) -> Clip | ClipFault:
+    for names in (AUDIO, TEXT, ID, SPEAKER):
+        if odd := next((name for name in names if not _is_word(row.get(name))), None):
+            return ClipFault(where, f"`{odd}` is neither a text nor a number")
     audio, text = _first(row, AUDIO), _first(row, TEXT)
     if not audio:
         return ClipFault(where, f"it names no recording ({', '.join(AUDIO)})")
@@ -78,12 +92,16 @@ def _clip(folder: Path, row: Mapping[str, Any], where: str) -> Clip | ClipFault:
     try:
         begin_s = float(row[OFFSET])
         duration_s = None if _is_empty(row.get(DURATION)) else float(row[DURATION])
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return ClipFault(name, f"`{OFFSET}` and `{DURATION}` must be seconds")
     if not 0 <= begin_s < math.inf or not 0 < (duration_s or 1.0) < math.inf or duration_s == 0:
         return ClipFault(name, f"`{OFFSET}` must not be negative, and `{DURATION}` must be above 0")
     name = name if _first(row, ID) or not begin_s else f"{name}@{begin_s:g}"
     return Clip(name, path, text, speaker, begin_s, duration_s)
+
+
+def _is_word(value: object) -> bool:
+    return value is None or (isinstance(value, str | int | float) and not isinstance(value, bool))
 
 
 def _is_empty(value: object) -> bool:

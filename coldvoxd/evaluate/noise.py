@@ -50,8 +50,8 @@ def conditions(kinds: Sequence[Noise], snrs_db: Sequence[float]) -> tuple[Condit
 
 
 def generator(seed: int, name: str) -> np.random.Generator:
-    """Return the generator of a clip: the same for each condition, engine and setting."""
-    return np.random.default_rng([seed, zlib.crc32(name.encode())])
+    """Return the generator of a clip: the same for each condition, engine and setting. Any name has one."""
+    return np.random.default_rng([seed, zlib.crc32(name.encode(errors="surrogatepass"))])
 
 
 def white(samples: int, chance: np.random.Generator) -> Wave:

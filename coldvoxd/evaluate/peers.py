@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from coldvoxd.core.errors import ModelMissing, ProviderFault
+from coldvoxd.core.errors import ColdvoxError, ModelInvalid, ModelMissing, ProviderFault
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import SAMPLE_RATE, Precision
 from coldvoxd.evaluate.engines import Engine
@@ -16,7 +16,7 @@ from coldvoxd.evaluate.libraries import require
 from coldvoxd.evaluate.noise import Wave
 from coldvoxd.models import find_model
 from coldvoxd.models.directories import shortened
-from coldvoxd.native.ort import onnxruntime
+from coldvoxd.native.ort import first_line, onnxruntime
 from coldvoxd.native.processor import physical_cores
 from coldvoxd.native.providers import AUTO, CPU, full_name
 
@@ -124,7 +124,13 @@ PEERS: dict[str, Callable[[ModelSettings, Path | None], Any]] = {
 def open_peer(name: str, settings: ModelSettings, directory: Path | None) -> Engine:
     """Open another engine. `directory` has its model; None for the same as coldvoxd's. Raises ColdvoxError."""
     os.environ.update(_OFFLINE)  # read when huggingface_hub is imported
-    peer: Engine = PEERS[name](settings, directory)
+    try:
+        peer: Engine = PEERS[name](settings, directory)
+    except ColdvoxError:
+        raise
+    except Exception as error:  # of any library
+        of = directory or settings.name
+        raise ModelInvalid(f"--engine {name} cannot load the model of {of}: {first_line(error)}") from error
     return peer
 
 

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 from html import escape
 from typing import Any
 
+from coldvoxd.core.visible_text import visible
+
 Document = Mapping[str, Any]
 
 WIDTH, LEFT, RIGHT, TOP, ROW = 860, 300, 90, 66, 22
@@ -32,7 +34,7 @@ def tick_step(most: float) -> float:
 
 def _drawn(report: Document) -> Iterator[str]:
     runs = report["runs"]
-    most = max(max(run["interval"][1], run["wer"]) for run in runs) or 1.0
+    most = max((max(run["interval"][1], run["wer"]) for run in runs if run["wer"] is not None), default=0.0) or 1.0
     step = tick_step(most)
     end = step * math.ceil(most / step)
     bottom = TOP + ROW * len(runs)
@@ -59,9 +61,12 @@ def _condition(run: Document) -> tuple[str | None, float | None]:
 
 
 def _bar(run: Document, top: int, x: Callable[[float], float], colour: str) -> Iterator[str]:
-    low, high = run["interval"]
-    middle, end = top + ROW / 2, x(run["wer"])
-    yield f'<text x="{LEFT - 8}" y="{middle + 4}" text-anchor="end">{escape(run["name"])}</text>'
+    middle = top + ROW / 2
+    yield f'<text x="{LEFT - 8}" y="{middle + 4}" text-anchor="end">{escape(visible(run["name"]))}</text>'
+    if run["wer"] is None:
+        yield f'<text x="{LEFT + 6}" y="{middle + 4}">nothing was recognized</text>'
+        return
+    (low, high), end = run["interval"], x(run["wer"])
     yield f'<rect x="{LEFT}" y="{top + 3}" width="{max(end - LEFT, 0.5):.1f}" height="{ROW - 6}" fill="{colour}"/>'
     yield f'<line x1="{x(low)}" y1="{middle}" x2="{x(high)}" y2="{middle}" stroke="{INK}" stroke-width="1.5"/>'
     yield f'<text x="{x(max(high, run["wer"])) + 6}" y="{middle + 4}">{run["wer"]:.2f}</text>'

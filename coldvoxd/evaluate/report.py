@@ -12,7 +12,7 @@ from typing import Any
 from coldvoxd import __version__
 from coldvoxd.core.errors import InvalidOption
 from coldvoxd.core.text_formats import json_value
-from coldvoxd.evaluate.bootstrap import Bootstrap, Interval
+from coldvoxd.evaluate.bootstrap import Bootstrap
 from coldvoxd.evaluate.clips import Dataset
 from coldvoxd.evaluate.comparing import POINTS, Difference, Gate
 from coldvoxd.evaluate.measuring import Outcome, Run
@@ -97,8 +97,9 @@ def _data(dataset: Dataset) -> dict[str, Any]:
 def _run(run: Run, bootstrap: Bootstrap) -> dict[str, Any]:
     counts = run.counts
     heard = [one for one in run.outcomes if one.counts is not None]
-    interval = Interval(0.0, 0.0)
-    if heard:
+    rate, interval = None, None
+    if counts.words:
+        rate = round(POINTS * counts.rate, 4)
         interval = bootstrap.interval([one.counts for one in heard if one.counts], [one.clip.speaker for one in heard])
     return {
         "name": run.name,
@@ -109,8 +110,8 @@ def _run(run: Run, bootstrap: Bootstrap) -> dict[str, Any]:
         "provider": run.provider,
         "noise": None if run.condition.noise is None else str(run.condition.noise),
         "snr_db": None if run.condition.noise is None else run.condition.snr_db,
-        "wer": round(POINTS * counts.rate, 4),
-        "interval": [round(POINTS * interval.low, 4), round(POINTS * interval.high, 4)],
+        "wer": rate,
+        "interval": None if interval is None else [round(POINTS * interval.low, 4), round(POINTS * interval.high, 4)],
         "words": counts.words,
         "substitutions": counts.substitutions,
         "deletions": counts.deletions,
@@ -154,8 +155,8 @@ def _difference(one: Difference) -> dict[str, Any]:
         "condition": one.base.condition.name,
         "clips": one.clips,
         "words": one.words,
-        "points": round(one.points, 4),
-        "interval": [round(one.interval.low, 4), round(one.interval.high, 4)],
+        "points": round(one.points, 4) if one.words else None,
+        "interval": [round(one.interval.low, 4), round(one.interval.high, 4)] if one.words else None,
         "certain": one.is_certain,
     }
 
@@ -165,7 +166,7 @@ def _gate(gate: Gate) -> dict[str, Any]:
         "allowed_points": gate.allowed_points,
         "met": gate.is_met,
         "missed": [one.other.name for one in gate.missed],
-        "smallest_points": round(gate.smallest_points, 4),
+        "smallest_points": None if gate.smallest_points is None else round(gate.smallest_points, 4),
     }
 
 

@@ -3,11 +3,14 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from coldvoxd.core.visible_text import visible
 from coldvoxd.evaluate.clips import MOST_NAMED
 from coldvoxd.evaluate.report import Document
 
 MOST_CLIPS = 20
 """Maximum number of clips in the table of those with most errors."""
+NO_RATE = "-"
+"""In the place of a rate without words."""
 _RUN_HEAD = ("run", "WER %", "95 %", "words", "sub", "del", "ins", "x real time", "peak MiB", "model")
 _DIFFERENCE_HEAD = ("against the first", "condition", "points", "95 %", "words", "certain")
 _CLIP_HEAD = ("clip", "run", "words", "errors", "seconds")
@@ -62,11 +65,13 @@ def remarks(report: Document) -> list[str]:
         if run["failures"]:
             names = [f"{failure['id']}: {failure['message']}" for failure in run["failures"]]
             found.append(
-                _named(f"{run['name']}: {len(run['failures'])} recordings failed, and are not in its rate", names)
+                _named(
+                    f"{visible(run['name'])}: {len(run['failures'])} recordings failed, and are not in its rate", names
+                )
             )
         if run["warnings"]:
             names = [f"{warning['id']}: {' '.join(warning['messages'])}" for warning in run["warnings"]]
-            found.append(_named(f"{run['name']}: {len(run['warnings'])} recordings are damaged", names))
+            found.append(_named(f"{visible(run['name'])}: {len(run['warnings'])} recordings are damaged", names))
     if gate := report["gate"]:
         found += _gate_remarks(gate)
     return found
@@ -79,7 +84,7 @@ def _gate_remarks(gate: Document) -> list[str]:
         if gate["met"]
         else f"Gate missed: more than {allowed} more word errors than the first, or failures, in {'; '.join(gate['missed'])}."
     )
-    if gate["smallest_points"] > gate["allowed_points"]:
+    if gate["smallest_points"] is not None and gate["smallest_points"] > gate["allowed_points"]:
         verdict += (
             f" One word weighs {gate['smallest_points']:.2g} points here: use more recordings for a decision this fine."
         )
@@ -88,33 +93,35 @@ def _gate_remarks(gate: Document) -> list[str]:
 
 def _named(what: str, names: Sequence[str]) -> str:
     more = f"; and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return f"{what} ({'; '.join(names[:MOST_NAMED])}{more})."
+    return f"{what} ({'; '.join(map(visible, names[:MOST_NAMED]))}{more})."
 
 
 def _run_row(run: Document) -> tuple[str, ...]:
-    low, high = run["interval"]
     speed = run["times_real_time"]
     return (
         run["name"],
-        f"{run['wer']:.2f}",
-        f"{low:.2f} to {high:.2f}",
+        NO_RATE if run["wer"] is None else f"{run['wer']:.2f}",
+        _span(run["interval"], ".2f"),
         str(run["words"]),
         str(run["substitutions"]),
         str(run["deletions"]),
         str(run["insertions"]),
-        "-" if speed is None else f"{speed:.1f}",
+        NO_RATE if speed is None else f"{speed:.1f}",
         str(run["peak_mib"]),
         f"{run['model']} {run['precision']} {run['provider']}",
     )
 
 
+def _span(interval: Sequence[float] | None, spelled: str) -> str:
+    return NO_RATE if interval is None else f"{interval[0]:{spelled}} to {interval[1]:{spelled}}"
+
+
 def _difference_row(one: Document) -> tuple[str, ...]:
-    low, high = one["interval"]
     return (
         one["other"],
         one["condition"],
-        f"{one['points']:+.2f}",
-        f"{low:+.2f} to {high:+.2f}",
+        NO_RATE if one["points"] is None else f"{one['points']:+.2f}",
+        _span(one["interval"], "+.2f"),
         str(one["words"]),
         "yes" if one["certain"] else "no",
     )
@@ -134,7 +141,7 @@ def _worst(report: Document) -> Iterable[tuple[str, ...]]:
 
 def aligned(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table whose first column is on the left, and the others on the right, as the last one is not."""
-    table = [tuple(head), *map(tuple, rows)]
+    table = [tuple(head), *(tuple(map(visible, row)) for row in rows)]
     widths = [max(len(row[column]) for row in table) for column in range(len(head))]
     last = len(head) - 1
     lines = []
@@ -149,5 +156,5 @@ def aligned(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def pipes(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Return the lines of a Markdown table."""
-    escaped = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    escaped = [[visible(cell).replace("|", "\\|") for cell in row] for row in rows]
     return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *escaped)]

@@ -21,11 +21,15 @@ SHORT = {
 }
 """Short names of the settings that are compared most."""
 _NOT_OF_FILES = {
+    "model.accelerator_min_speedup",
+    "model.fallback",
+    "model.fallback_model",
     "model.fetch",
     "model.standby",
     "model.standby_precision",
     "model.prepare",
     "model.prepared_gb",
+    "model.unload_after_s",
 }
 _OF_FILES = {"dictation.seam", "dictation.seam_s", "dictation.language"}
 

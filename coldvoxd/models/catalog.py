@@ -27,10 +27,11 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from coldvoxd.core.decoding_options import COLDEST, HOTTEST
 from coldvoxd.core.errors import SettingsError
 from coldvoxd.core.languages import is_code
 from coldvoxd.core.seams import SeamMethod
-from coldvoxd.core.settings import EndpointSettings, ModelSettings, limits_of
+from coldvoxd.core.settings import EndpointSettings, limits_of
 from coldvoxd.core.sizes import size_text
 from coldvoxd.core.text_formats import NotToml, toml_tables
 from coldvoxd.core.values import Precision
@@ -56,8 +57,6 @@ _KEYS = {
 }
 _SHORTEST_S, _LONGEST_S = limits_of(EndpointSettings, "max_utterance_s")
 """Limits of `max_utterance_s`, those of the settings."""
-_, _HOTTEST = limits_of(ModelSettings, "temperature")
-"""Maximum of `temperature`, that of the settings."""
 
 
 def published(name: str) -> PublishedModel | None:
@@ -137,8 +136,12 @@ def _model(name: str, table: object) -> PublishedModel:
         raise ValueError(f"`seam` must be one of {', '.join(SeamMethod)}.")
     longest = _max_utterance_s(table.get("max_utterance_s", {}))
     temperature = table.get("temperature", 1.0)
-    if not isinstance(temperature, int | float) or isinstance(temperature, bool) or not 0 < temperature <= _HOTTEST:
-        raise ValueError(f"`temperature` must be a number above 0, at most {_HOTTEST:g}.")
+    if (
+        not isinstance(temperature, int | float)
+        or isinstance(temperature, bool)
+        or not COLDEST <= temperature <= HOTTEST
+    ):
+        raise ValueError(f"`temperature` must be a number from {COLDEST:g} to {HOTTEST:g}.")
     spoken = _languages(table.get("languages"))
     return PublishedModel(repository, revision, files, longest, SeamMethod(seam), spoken, float(temperature))
 

@@ -29,12 +29,12 @@ def choose_vulkan(wanted: str = "") -> VulkanDevice:
     Raises ProviderUnavailable where there is none, or where it cannot be chosen.
     """
     with _lock:
-        _choose_once("vulkan", wanted)
         devices = vulkan_devices()
         if not devices:
             raise ProviderUnavailable(f"the Vulkan loader lists no device: {INSTALL_LOADER}")
         usual = min(devices, key=lambda device: _PREFERENCE.index(device.kind))
         device = _named(devices, wanted) if wanted else usual
+        _choose_once("vulkan", wanted)
         in_hardware = [each for each in devices if each.kind is not Kind.SOFTWARE]
         if len(devices) > 1 and (wanted or len(in_hardware) > 1):  # a software driver alone is never preferred to a GPU
             os.environ[SELECT] = f"{device.vendor:04x}:{device.device:04x}!"
@@ -50,16 +50,19 @@ def choose_nvidia(wanted: str = "", driver: Path = NVIDIA_DRIVER) -> str:
     Where the driver lists no GPUs (WSL) the name is empty. Raises ProviderUnavailable where there is none of that name.
     """
     with _lock:
-        _choose_once("nvidia", wanted)
         names = nvidia_names(driver)
         matching = [index for index, name in enumerate(names) if wanted.casefold() in name.casefold()]
         if wanted and not matching:
-            raise ProviderUnavailable(f"no NVIDIA GPU is called {wanted!r}; there are: {', '.join(names) or 'none'}")
+            there = f"there are: {', '.join(names)}" if names else "the NVIDIA driver lists none"
+            raise ProviderUnavailable(f"no NVIDIA GPU is called {wanted!r}; {there}")
+        if not names:
+            return ""  # nothing was chosen, so a later choice is possible
+        _choose_once("nvidia", wanted)
         if wanted:
             os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
             os.environ["CUDA_VISIBLE_DEVICES"] = str(matching[0])
         _chosen["nvidia"] = wanted
-        return names[matching[0]] if matching else ""
+        return names[matching[0]]
 
 
 def nvidia_names(driver: Path = NVIDIA_DRIVER) -> list[str]:

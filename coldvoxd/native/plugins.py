@@ -29,6 +29,10 @@ SOFTWARE = "ORT_WEBGPU_EP_ALLOW_SOFTWARE_ADAPTER"
 """Environment variable by which the WebGPU plugin offers a device where the kernel lists no GPU: a software driver."""
 
 
+ALLOWED_HERE = "_COLDVOXD_ALLOWS_SOFTWARE_GPU"
+"""Set beside SOFTWARE where coldvoxd has set it: a process that replaces this one inherits both."""
+
+
 @dataclass(frozen=True, slots=True)
 class Package:
     """The Python package of a plugin provider."""
@@ -88,7 +92,7 @@ def plugin_device(provider: str) -> ChosenDevice:
     """
     name, wanted = short_name(provider), device_name(provider)
     if name == "webgpu":
-        os.environ.setdefault(SOFTWARE, "1")
+        _allow_software()
         gpu = choose_vulkan(wanted)
         _register(name)
         # The plugin takes one device, which stands for whichever GPU Vulkan lists first.
@@ -100,6 +104,16 @@ def plugin_device(provider: str) -> ChosenDevice:
     described = choose_nvidia(wanted)
     _register(name)
     return ChosenDevice(_devices(name)[:1], described, f"{described} {nvidia_version()} {_version(name)}")
+
+
+def wants_software() -> bool:
+    """Return whether the user allows a software driver, so that `auto` may try it. A name in the settings allows it for itself."""
+    return os.environ.get(SOFTWARE) == "1" and ALLOWED_HERE not in os.environ
+
+
+def _allow_software() -> None:
+    if SOFTWARE not in os.environ:
+        os.environ[SOFTWARE] = os.environ[ALLOWED_HERE] = "1"
 
 
 def _register(name: str) -> None:

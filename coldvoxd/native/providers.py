@@ -3,14 +3,13 @@
 import contextlib
 import io
 import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from coldvoxd.core.errors import ProviderUnavailable
-from coldvoxd.core.provider_names import PLUGINS, SUFFIX, short_name
+from coldvoxd.core.provider_names import PLUGINS, SUFFIX, device_name, short_name
 from coldvoxd.native.ort import VERSION, onnxruntime
-from coldvoxd.native.plugins import BUILT_IN, PACKAGES, SOFTWARE, installed_plugins, is_plugin
+from coldvoxd.native.plugins import BUILT_IN, PACKAGES, installed_plugins, is_plugin, wants_software
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +45,14 @@ def available_providers() -> tuple[str, ...]:
 def full_name(provider: str) -> str:
     """`cuda` -> `CUDAExecutionProvider`, whichever device is named with it; a full name is returned as it is.
 
-    Raises ProviderUnavailable where ONNX Runtime was built without it, or the package of a plugin is not installed.
+    Raises ProviderUnavailable where ONNX Runtime was built without it, the package of a plugin is not installed, or a device
+    is named and the provider has only one.
     """
     short = short_name(provider)
+    if (device := device_name(provider)) and short not in {CUDA, TENSORRT, *PACKAGES}:
+        raise ProviderUnavailable(
+            f"the execution provider {short!r} has no devices to choose from: leave out {device!r}"
+        )
     for name in BUILT_IN:
         if short == short_name(name):
             return str(name)
@@ -78,8 +82,7 @@ def likely_accelerators(
     nvidia = any(Path(node).exists() for node in driver_nodes)
     vendors = {_text(vendor) for vendor in gpus.glob("*/device/vendor")}
     intel = INTEL in vendors or any(npus.glob("accel*"))
-    software = os.environ.get(SOFTWARE) == "1"
-    worthwhile = {TENSORRT_RTX: nvidia, CUDA: nvidia, OPENVINO: intel, WEBGPU: bool(vendors) or software}
+    worthwhile = {TENSORRT_RTX: nvidia, CUDA: nvidia, OPENVINO: intel, WEBGPU: bool(vendors) or wants_software()}
     return tuple(name for name, holds in worthwhile.items() if holds and name in available)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -69,6 +70,8 @@ class Dispatcher:
         self._load_attempted = asyncio.Event()
         self._loading: asyncio.Task[None] | None = None
         self._reported_provider = ""
+        self._used_s = -math.inf
+        """Loop time at which a recognition last ended."""
         self._urgent = 0
         """Number of dictation utterances that are being recognized or are queued."""
         self._none_urgent = asyncio.Event()
@@ -95,6 +98,11 @@ class Dispatcher:
     def idle(self) -> bool:
         """Whether no utterance is being recognized and no supervisor is being replaced."""
         return not self._place.in_hand and not self._changing.locked()
+
+    @property
+    def busy_until_s(self) -> float:
+        """Loop time at which an utterance or a piece of a file was last recognized; infinity unless `idle`."""
+        return self._used_s if self.idle else math.inf
 
     @property
     def longest_s(self) -> float:
@@ -261,6 +269,7 @@ class Dispatcher:
             return await place.supervisor.recognize(utterance)
         finally:
             place.in_hand -= 1
+            self._used_s = asyncio.get_running_loop().time()
             place.close_when_done()
 
     def _stop_minor(self) -> None:

@@ -143,16 +143,24 @@ class Engine:
         await self._recognition.change(model, ChangeReason.REQUESTED, strictly=provider != AUTO)
         self._provider = provider
 
+    async def _check_fallback(self) -> None:
+        """Return once the fallback engine recognizes in place of a model that cannot be loaded; raise NotReady if none does."""
+        try:
+            await self._recognition.wait_loaded()
+        except NotReady as error:
+            raise type(error)(sentences(str(error), "The settings are in force")) from error
+
     async def _change_all(self, fresh: Settings) -> None:
         try:
             await self._recognition.change(fresh.model, ChangeReason.RELOAD)
-        except NotReady:
+        except NotReady as error:
             if self._recognition.status.ready and not self._recognition.status.is_fallback:
-                raise
+                raise type(error)(sentences(str(error), "The settings stay as they were")) from error
             # There is no old model to keep, so these settings take effect, those of the fallback engine too.
             self._recognition.look_for(fresh.model)
             self._put_in_force(fresh)
-            raise
+            await self._check_fallback()
+            return
         self._put_in_force(fresh)
 
     def _put_in_force(self, fresh: Settings) -> None:

@@ -35,6 +35,7 @@ class Substitute:
         self._report_error = report_error
         self._cpu: CpuStandby | None = None
         self._recognition: CpuFallback | None = None
+        self._opening = asyncio.Lock()
         self._in_hand = 0
         """Utterances without a result yet."""
         self.longest_s = 0.0
@@ -49,9 +50,10 @@ class Substitute:
 
     async def begin(self) -> str:
         """Open the engine unless it serves. Return why it cannot serve, with the remedy; empty if it does or if there is none."""
-        if self._backend is None or self.serves:
-            return ""
-        backend = self._backend
+        async with self._opening:  # a session and an utterance may need it at the same time
+            return "" if self._backend is None or self.serves else await self._open(self._backend)
+
+    async def _open(self, backend: FallbackBackend) -> str:
         try:
             engine = await asyncio.to_thread(backend.find)
             limits = RunLimits(cpu_run_s=engine.run_s)

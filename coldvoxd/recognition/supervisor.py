@@ -76,6 +76,8 @@ class Supervisor:
         self._load_attempted = asyncio.Event()
         self._refusal: NotReady | None = None
         self._loading_again: asyncio.Task[None] | None = None
+        self._return: asyncio.Task[None] | None = None
+        """Watches whether an unloaded model can be loaded for the session that needs it."""
 
     @property
     def state(self) -> RecognitionState:
@@ -200,9 +202,23 @@ class Supervisor:
         if not self._substitute.serves:
             raise error
         answer = asyncio.ensure_future(self._substitute.recognize(utterance))
+        self._load_again()
+        return await answer
+
+    def _load_again(self) -> None:
         if self._loading_again is None or self._loading_again.done():
             self._loading_again = asyncio.create_task(self.load(), name="model")
-        return await answer
+
+    async def _replace_if_lost(self) -> None:
+        """Open the fallback engine while the user speaks, if the released model cannot be loaded."""
+        try:
+            await self._cpu.worker()
+        except NotReady:
+            await self._substitute.begin()
+            if self._substitute.serves:
+                self._load_again()
+        except ColdvoxError as error:
+            log.debug("the model could not be loaded for the session: %s", error)  # the utterance tries again
 
     async def recognize_on_cpu(self, utterance: Utterance) -> Hypothesis:
         """Like `recognize`, but never on the accelerator: for audio that may have crashed an earlier process."""
@@ -258,13 +274,15 @@ class Supervisor:
             case ProvidersFound():
                 self._publisher.update_engine(usable_providers=event.usable)
             case ModelUnneeded():
-                if self.state.engine.ready:  # otherwise it is being loaded
+                if self.state.engine.ready and not self._substitute.serves:  # otherwise it is being loaded
                     self._failover.handle(IdleTimeout())
                     self._cpu.unload()
             case ModelNeeded():
-                if self.state.engine.ready:
+                if self.state.engine.ready and not self._substitute.serves:
                     self._cpu.load()
                     self._failover.handle(RecognitionNeeded())
+                    if self._backends.accelerator is None and self._backends.fallback is not None:
+                        self._return = asyncio.create_task(self._replace_if_lost(), name="model-return")
             case _:
                 self._failover.handle(event)
 
@@ -288,8 +306,9 @@ class Supervisor:
 
     def close(self) -> None:
         """Close the recognizers as soon as their call threads are free. Doesn't wait."""
-        if self._loading_again is not None:
-            self._loading_again.cancel()
+        for task in (self._loading_again, self._return):
+            if task is not None:
+                task.cancel()
         self._verification.close()
         self._failover.close()
         self._cpu.close()

@@ -1,6 +1,7 @@
 """Takes the model out of memory after `unload_after_s` without use, and loads it again when a session begins."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Protocol
@@ -9,10 +10,8 @@ from coldvoxd.core.recognition_state import ModelNeeded, ModelUnneeded, Recognit
 
 log = logging.getLogger(__name__)
 
-LONGEST_CHECK_S = 5.0
-"""Greatest interval in seconds between two checks."""
-DISABLED_CHECK_S = 15.0
-"""Interval in seconds between two checks for a setting that enables it."""
+SHORTEST_CHECK_S, LONGEST_CHECK_S = 0.02, 5.0
+"""Bounds of the interval in seconds between two checks."""
 
 
 class UnloadableRecognition(Protocol):
@@ -33,21 +32,28 @@ class Unloading:
         self._after_s = after_s
         self._recognition = recognition
         self._busy_until_s = busy_until_s
+        self._changed = asyncio.Event()
         self._unloaded_s: float | None = None
         """Loop time at which the model was unloaded; None if it was used since."""
 
     def use_settings(self, after_s: float) -> None:
+        """Use this number of seconds from now on. The model may have been loaded again."""
         self._after_s = after_s
+        self._unloaded_s = None
+        self._changed.set()
 
     async def keep(self) -> None:
         """Unload the model whenever it was not used for long enough, until cancelled."""
         loop = asyncio.get_running_loop()
         last_s = loop.time()
         while True:
-            after_s = self._after_s
-            await asyncio.sleep(min(LONGEST_CHECK_S, after_s / 4) if after_s else DISABLED_CHECK_S)
+            self._changed.clear()
+            interval_s = min(LONGEST_CHECK_S, max(SHORTEST_CHECK_S, self._after_s / 4)) if self._after_s else None
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), interval_s)
+            after_s, engine = self._after_s, self._recognition.state.engine
             last_s = max(last_s, min(loop.time(), self._busy_until_s()))
-            if not self._recognition.state.engine.ready:
+            if not engine.ready or engine.is_fallback:
                 last_s = loop.time()  # it is being downloaded or loaded, which may take longer than `after_s`
             if self._unloaded_s is not None and last_s > self._unloaded_s:
                 self._unloaded_s = None  # what is recognized loads the model by itself

@@ -65,6 +65,8 @@ def test_a_channel_is_a_number_with_or_without_quotes(tmp_path: Path, value: str
         ('\n[model]\nnmae = "mini"\n', r"line 3: \[model\] has no setting `nmae`; it has .*`name`"),
         ("[modle]\n", r"line 1: there is no section \[modle\]; the sections are .*`model`"),
         ('[endpoint]\n\n\nhangover_ms = "long"\n', r"line 4: `hangover_ms` must be a whole number, not 'long'"),
+        ("[model]\ntemperature = 1e-40\n", r"line 2: `temperature` must be 0, or from 0.01 to 10.0, not 1e-40"),
+        ("[model]\ntemperature = nan\n", r"line 2: `temperature` must be 0, or from 0.01 to 10.0, not nan"),
         ("[endpoint]\nhangover_ms = 50\n", r"line 2: `hangover_ms` must be from 96 to 5000, not 50"),
         ("[endpoint]\nhangover_ms = true\n", r"line 2: `hangover_ms` must be a whole number"),
         (

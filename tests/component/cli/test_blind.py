@@ -27,7 +27,7 @@ def report(file: Path, text: str, **changes: Any) -> Path:
             "id": sample.name,
             "file": str(sample.path),
             "begin_s": 0.0,
-            "audio_s": 9.0,
+            "audio_s": round(len(sample.wave()) / SAMPLE_RATE, 3),
             "text": text if number < 2 else "Same.",
         }
         for number, sample in enumerate(samples()[:3])
@@ -67,6 +67,15 @@ def test_clips_are_heard_and_the_answers_counted(tmp_path: Path) -> None:
     waves = {sample.name: sample.wave() for sample in samples()[:2]}
     assert np.array_equal(heard[0], waves[found["answers"][0]["id"]])
     assert np.array_equal(heard[2], waves[found["answers"][1]["id"]])
+
+
+def test_answers_are_printed_if_they_cannot_be_written(tmp_path: Path) -> None:
+    first, second = report(tmp_path / "a.json", TEXTS["A"]), report(tmp_path / "b.json", TEXTS["B"])
+    outputs = ("-o", tmp_path / "r.json", "-o", tmp_path / "r.json" / "r.json")
+    ended = evaluate("--blind", first, second, *outputs, "--json", home=tmp_path, stdin="=\n=\n", PATH="/nowhere")
+    assert ended.exit == Exit.FAILED
+    assert "r.json is not a folder" in ended.err
+    assert ended.report["equal"] == 2
 
 
 def test_without_a_player_it_says_what_to_listen_to_and_the_input_may_end(tmp_path: Path) -> None:

@@ -156,5 +156,5 @@ async def test_a_daemon_that_refuses_the_settings_is_quoted(run: Run, file: Path
     running.control.fault = NotReady("There is no model x.")
     result = await run("set", "model.name", "x")
     assert result.exit == Exit.NOT_READY
-    assert "The settings are written, but coldvoxd does not use them yet: There is no model x." in result.err
+    assert "The settings are written. There is no model x." in result.err
     assert 'name = "x"' in file.read_text()

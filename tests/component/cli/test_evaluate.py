@@ -1,6 +1,7 @@
 """coldvoxctl evaluate with the bundled model and its samples."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -10,9 +11,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from coldvoxd.cli.evaluation_audio import without_beginning
+from coldvoxd.cli.evaluation_audio import part_of, without_beginning
 from coldvoxd.cli.exit_codes import Exit
+from coldvoxd.core.errors import FileFault
 from coldvoxd.core.values import SAMPLE_RATE
+from coldvoxd.core.visible_text import is_visible
+from coldvoxd.evaluate.clips import Clip
 from coldvoxd.settings_file import load
 from tests.component.cli.conftest import Terminal
 from tests.support.evaluation import CLIPS, ROOT, evaluate, librispeech, plain
@@ -101,6 +105,20 @@ def test_what_cannot_be_used_ends_the_command_or_is_left_out_and_named(tmp_path:
     assert ended.report["runs"][0]["clips"] == 1
 
 
+def test_a_text_without_words_and_recordings_without_audio_give_no_rate(tmp_path: Path) -> None:
+    place = librispeech(tmp_path / "data", samples()[:1])
+    (place / "103/7/103-7.trans.txt").write_text("103-7-0000 um\n")
+    for given in ((), ("--skip-faulty",), ("--tune",)):
+        ended = evaluate(place, *MINI, *given, home=tmp_path)
+        assert (ended.exit, ended.out) == (Exit.FAILED, "")
+        assert "the normalization leaves no words of its text" in ended.err
+    (place / "103/7/103-7.trans.txt").write_text("103-7-0000 open\n")
+    (place / "103/7/103-7-0000.flac").write_bytes(b"fLaC, but nothing else")
+    ended = evaluate(place, *MINI, "--compare", "precision=fp32,int8", "--gate", "0.1", "--json", home=tmp_path)
+    assert ended.exit == Exit.FAILED
+    assert [run["wer"] for run in ended.report["runs"]] == [None, None]
+
+
 def test_a_recording_that_cannot_be_decoded_is_counted_and_named(tmp_path: Path) -> None:
     place = librispeech(tmp_path / "data", samples()[:3])
     (place / "103/7/103-7-0000.flac").write_bytes(b"fLaC, but nothing else")
@@ -130,6 +148,14 @@ def test_recordings_are_read_as_transcribe_reads_them(tmp_path: Path) -> None:
     (run,) = ended.report["runs"]
     assert (run["clips"], run["wer"]) == (4, 0.0)
     assert run["audio_s"] == pytest.approx(4 * len(wave) / SAMPLE_RATE, abs=0.1)
+
+
+def test_a_part_that_a_recording_does_not_have_is_refused() -> None:
+    wave = np.zeros(2 * SAMPLE_RATE, np.float32)
+    assert len(part_of(wave, Clip("a", Path("a.flac"), "", begin_s=0.5, duration_s=1.55))) == 1.5 * SAMPLE_RATE
+    for begin_s, duration_s in ((1e308, 1.0), (1e308, None), (0.5, 1e308), (0.5, 2.0), (2.0, None)):
+        with pytest.raises(FileFault, match=r"a\.flac has 2\.0 s, and the clip (begins|ends) at"):
+            part_of(wave, Clip("a", Path("a.flac"), "", begin_s=begin_s, duration_s=duration_s))
 
 
 def test_audio_that_two_pieces_share_is_taken_once() -> None:
@@ -164,9 +190,14 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(
         (("data", "--gate", "0.1"), "--gate compares variants"),
         (("data", "--gate", "-1"), "is not a number of percentage points"),
         (("data", "--snr", "20,loud"), "'loud' is not a ratio"),
+        (("data", "--snr", "20,20.0"), "'20,20.0' has a ratio twice"),
+        (("data", "--noise", "babble"), "add --snr"),
+        (("data", "--compare", "model.fallback=off,whisper"), "is no setting that changes how recordings"),
+        (("data", "--compare", "model.unload_after_s=0,1"), "is no setting that changes how recordings"),
         (("data", "--compare", "precision"), "write KEY=VALUE,VALUE"),
         (("data", "--output", "report.txt"), "its suffix must be .json, .md, .svg"),
         (("data", "--json", "--format", "svg"), "exclude each other"),
+        (("data", "--output", "report.json/"), "'report.json/' is the name of a folder"),
     ],
 )
 def test_usage_errors(tmp_path: Path, given: tuple[str, ...], message: str) -> None:
@@ -187,6 +218,51 @@ def test_a_report_is_not_replaced_without_force(tmp_path: Path) -> None:
     assert file.read_text() != "mine"
 
 
+ODD = "b\udcff\ud800\x1b]0;title\x07\n"
+"""A name with a byte that is no UTF-8, a surrogate, an escape code of terminals and a line break."""
+
+
+def test_any_name_is_measured_and_takes_one_line(tmp_path: Path) -> None:
+    place = tmp_path / "data"
+    place.mkdir()
+    undecodable = os.fsencode(place) + b"/a\xff\x1b[31m\n.flac"
+    shutil.copy(samples()[0].path, os.fsdecode(undecodable))
+    rows = [
+        {"audio": os.fsdecode(undecodable.rpartition(b"/")[2]), "text": samples()[0].said},
+        {"audio": str(samples()[1].path), "text": f"{samples()[1].said} more", "id": ODD, "speaker": ODD},
+        {"audio": str(samples()[2].path), "text": f"{ODD} {samples()[2].said}"},
+        {"audio": ODD, "text": "missing"},
+    ]
+    (place / "manifest.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    files = [tmp_path / name for name in ("report.json", "report.md", "plot.svg")]
+    outputs = [argument for file in files for argument in ("--output", file)]
+    refused = evaluate(place, *MINI, home=tmp_path)
+    assert (refused.exit, refused.err.count("\n"), "\x1b" in refused.err) == (Exit.FAILED, 1, False)
+    ended = evaluate(place, *MINI, *outputs, "--skip-faulty", "--snr", "20", home=tmp_path)
+    assert (ended.exit, ended.err) == (Exit.DONE, "")
+    report = json.loads(files[0].read_text())
+    assert [run["clips"] for run in report["runs"]] == [3, 3]
+    assert ODD in {one["id"] for one in report["runs"][0]["utterances"]}
+    for text in (ended.out, *(file.read_text() for file in files[1:])):
+        assert all(map(is_visible, text.replace("\n", "")))
+    assert "| b\\xff\\ud800\\x1b]0;title\\x07\\n |" in files[1].read_text()
+
+
+def test_a_report_that_cannot_be_written_costs_no_figure(tmp_path: Path) -> None:
+    """The second file would be inside the first one; this shows only when it is written."""
+    place = librispeech(tmp_path / "data", samples()[:2])
+    for given, printed in (((), "WER %"), (("--tune",), "hangover_ms = ")):
+        folder = tmp_path / str(len(given))
+        files = folder / "r.json", folder / "r.json" / "r.md", folder / "ok.md"
+        outputs = [argument for file in files for argument in ("--output", file)]
+        ended = evaluate(place, *MINI, *given, *outputs, home=tmp_path)
+        assert ended.exit == Exit.FAILED
+        assert ended.err == f"coldvoxctl: {files[1]} cannot be written: {files[0]} is not a folder.\n"
+        assert json.loads(files[0].read_text())["schema"]
+        assert printed in ended.out
+        assert printed in files[2].read_text()
+
+
 def test_onnx_asr_beside(tmp_path: Path) -> None:
     place = librispeech(tmp_path / "data", samples()[:2])
     ended = evaluate(place, *MINI, "--engine", "onnx-asr", "--json", home=tmp_path, before=NO_SOCKETS)
@@ -194,6 +270,17 @@ def test_onnx_asr_beside(tmp_path: Path) -> None:
     own, peer = ended.report["runs"]
     assert (own["engine"], peer["engine"], peer["provider"]) == ("coldvoxd", "onnx-asr", "cpu")
     assert (own["wer"], peer["wer"], peer["clips"]) == (0.0, 0.0, 2)
+
+
+@pytest.mark.parametrize("engine", ["onnx-asr", "sherpa-onnx", "faster-whisper"])
+def test_a_directory_without_a_model_of_another_engine_is_refused_in_a_sentence(tmp_path: Path, engine: str) -> None:
+    place = librispeech(tmp_path / "data", samples()[:1])
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    ended = evaluate(place, *MINI, "--engine", f"{engine}={empty}", home=tmp_path)
+    assert ended.exit not in {Exit.DONE, Exit.USAGE}
+    assert str(empty) in ended.err or "is not installed" in ended.err
+    assert ended.err.count("\n") == 1
 
 
 def test_settings_are_proposed_and_nothing_is_changed(tmp_path: Path) -> None:

@@ -572,6 +572,54 @@ def test_a_structural_fault_is_found_without_hashes(person: Person) -> None:
     assert "is truncated" in verified.objects[0]["problems"][0]
 
 
+def test_the_model_in_use_is_marked_if_the_settings_name_its_directory(person: Person, tmp_path: Path) -> None:
+    listed = place_by_hand(person, "data")
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(listed, elsewhere)
+    for directory in (listed, elsewhere):
+        found = person.ctl("list", COLDVOXD_MODEL_NAME=str(directory)).objects
+        assert [model["path"] for model in found if model["selected"]] == [str(directory)]
+
+
+def broken(directory: Path, fault: str) -> None:
+    """Break a copy of the model so that loading refuses it, although no file is truncated."""
+    match fault:
+        case "configuration":
+            (directory / "config.json").write_text("{")
+        case "kind":
+            (directory / "config.json").write_text('{"model_type": "nemo-conformer-ctc"}')
+        case "swapped":
+            encoder, decoder = directory / "encoder-model.onnx", directory / "decoder_joint-model.onnx"
+            kept = encoder.read_bytes()
+            encoder.write_bytes(decoder.read_bytes())
+            decoder.write_bytes(kept)
+        case "vocabulary":
+            (directory / "vocab.txt").write_text("")
+
+
+@pytest.mark.parametrize("fault", ["configuration", "kind", "swapped", "vocabulary"])
+def test_a_model_that_loading_refuses_is_not_verified_and_not_recorded(person: Person, fault: str) -> None:
+    directory = place_by_hand(person, "data")
+    broken(directory, fault)
+    for _ in range(2):
+        verified = person.ctl("verify", str(directory))
+        assert verified.exit == 1
+        assert str(directory) in verified.objects[0]["problems"][0]
+        assert verified.objects[0]["hashes_known"] is False
+
+
+@pytest.mark.parametrize(("file", "kind"), [("model.bin", "CTranslate2"), ("model.safetensors", "PyTorch")])
+def test_a_model_of_another_kind_is_named(person: Person, tmp_path: Path, file: str, kind: str) -> None:
+    (tmp_path / file).write_bytes(b"weights")
+    verified = person.ctl("verify", str(tmp_path))
+    assert verified.exit == 1
+    assert kind in verified.objects[0]["problems"][0]
+    command = [sys.executable, "-m", "coldvoxd.cli.main", "model", "verify", str(tmp_path)]
+    printed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    assert "coldvoxd runs offline ONNX exports of Parakeet" in printed
+    assert "model pull" not in printed
+
+
 def flip(file: Path) -> None:
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1

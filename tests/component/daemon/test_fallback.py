@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from coldvoxd.bus.interface_xml import DICTATION, ENGINE
-from tests.support.bus.private_bus import BusClient, PrivateBus
+from tests.support.bus.private_bus import BusClient, BusError, PrivateBus
 from tests.support.daemon.process import RunningDaemon, daemon
 from tests.support.eventually import eventually_answered
 from tests.support.models.fallback import korean, tiny_en
@@ -156,7 +156,11 @@ async def test_a_reload_selects_another_fallback_while_one_serves(bus: PrivateBu
         assert await client.get(ENGINE, "Problems") == ["model-missing"]
         assert f"There is no file {missing}" in await client.get(ENGINE, "LastError")
         running.settings.write_text(settings(bus, place))
-        running.hang_up()
+        try:
+            await client.call("Reload", interface=ENGINE)
+        except BusError as error:  # on a machine so busy that the engine opens more slowly than callers wait
+            if error.name != "org.coldvox.Error.Timeout":
+                raise
         await engine_is(client, "whisper")
         running.settings.write_text(settings(bus, place, "vosk", korean()))
         running.hang_up()

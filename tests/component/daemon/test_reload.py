@@ -245,9 +245,15 @@ async def test_settings_count_while_no_model_is_there_to_be_kept(tmp_path: Path)
         file.write_text(written({**device, "model": {"name": "nowhere"}}))
         async with serving(bus, file, lambda status: status.degraded) as parts:
             file.write_text(written({**device, "model": {"name": str(place)}, "dictation": {"max_seconds": 7}}))
-            with pytest.raises(NotReady, match=str(place)):
+            with pytest.raises(NotReady, match=rf"{place}.* The settings are in force\.$"):
                 await parts.engine.reload()
             assert parts.dictation._runner._settings.max_seconds == 7
+            gone = {"fallback": "whisper", "fallback_model": str(tmp_path / "gone.bin")}
+            file.write_text(written({**device, "model": {"name": str(place), **gone}}))
+            with pytest.raises(
+                NotReady, match=r"The fallback engine whisper cannot be used.* The settings are in force\.$"
+            ):
+                await parts.engine.reload()
             place.symlink_to(settings_of_mini())
             await eventually(
                 lambda: parts.recognition.dispatcher.status.ready, what="the model that the settings name now"

@@ -9,7 +9,7 @@ import pytest
 from coldvoxd.core.audio_values import Frame
 from coldvoxd.core.levels import level_db
 from coldvoxd.core.values import FRAME_SAMPLES
-from coldvoxd.dictation.quiet_gate import SETTLED_FRAMES, QuietGate
+from coldvoxd.dictation.quiet_gate import NO_SPEECH_PROBABILITY, SETTLED_FRAMES, QuietGate
 from coldvoxd.vad.silero import SileroDetector
 from tests.support.sound.speech import samples
 
@@ -60,7 +60,7 @@ def test_no_frame_is_decided_otherwise_and_most_of_the_quiet_is_passed_over(nois
     ours, theirs = gated(gate, frames), ungated(frames)
     for threshold in THRESHOLDS:
         assert np.array_equal(ours >= threshold, theirs >= threshold)
-    quiet = int((theirs < 0.05).sum())
+    quiet = int((theirs < NO_SPEECH_PROBABILITY).sum())
     assert gate.passed_over > 0.2 * quiet or not noise_rms
     print(f"{gate.passed_over} frames passed over of {quiet} quiet ones and {len(frames)} in all")
 

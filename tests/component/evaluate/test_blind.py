@@ -109,6 +109,39 @@ def test_a_certain_preference_and_none() -> None:
     assert "Without a preference there is no result" in verdict(document(("a", "b"), [], [Choice.EQUAL], 0))
 
 
+CLIP = {"id": "a", "file": "a.flac", "begin_s": 0, "audio_s": 1.5, "text": "Open."}
+RUN: dict[str, Any] = {"name": "fp32, clean", "variant": "fp32", "noise": None, "utterances": [CLIP]}
+
+
+def without(entry: dict[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in entry.items() if name != key}
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        {},
+        {"runs": None},
+        {"runs": []},
+        {"runs": [1]},
+        *({"runs": [without(RUN, key)]} for key in RUN),
+        {"runs": [{**RUN, "name": 5}]},
+        {"runs": [{**RUN, "utterances": {}}]},
+        {"runs": [{**RUN, "utterances": [1]}]},
+        *({"runs": [{**RUN, "utterances": [without(CLIP, key)]}]} for key in CLIP),
+        *({"runs": [{**RUN, "utterances": [{**CLIP, "text": value}]}]} for value in (None, 5, ["a"])),
+        *({"runs": [{**RUN, "utterances": [{**CLIP, "begin_s": value}]}]} for value in (math.nan, -math.inf, -1, "0")),
+    ],
+)
+def test_a_report_that_is_not_whole_is_refused_in_a_sentence(report: dict[str, Any]) -> None:
+    with pytest.raises(InvalidOption, match=r"^The report (has no|is not as)"):
+        chosen_run(report, "")
+
+
+def test_a_whole_report_is_taken() -> None:
+    assert chosen_run({"runs": [RUN]}, "") is RUN
+
+
 def test_a_run_is_chosen_by_name_variant_or_number() -> None:
     report = {"runs": [run({}, "fp32", "white"), run({}, "fp32"), run({}, "int8")]}
     assert chosen_run(report, "") is report["runs"][1]

@@ -103,6 +103,50 @@ def test_a_table_with_a_field_without_end(tmp_path: Path) -> None:
         read(tmp_path / "m.csv")
 
 
+@pytest.mark.parametrize(
+    ("suffix", "line"), [(".csv", "a.flac,Open the, file.,x"), (".tsv", "a.flac\tOpen the\t file.\tx")]
+)
+def test_a_row_with_more_columns_than_the_first_line_is_not_cut(tmp_path: Path, suffix: str, line: str) -> None:
+    shutil.copy(FILE, tmp_path / "a.flac")
+    head = "audio,text" if suffix == ".csv" else "audio\ttext"
+    (tmp_path / f"m{suffix}").write_text(f"{head}\n{line}\na.flac,Hello\n")
+    dataset = read(tmp_path / f"m{suffix}")
+    assert "Open the" not in [clip.reference for clip in dataset.clips]
+    assert reasons(dataset)[f"m{suffix}, line 2"].startswith("it has 4 columns, the first line 2: ")
+
+
+def test_a_column_that_a_table_has_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("audio,text,Text\na.flac,Hello,Bye\n")
+    with pytest.raises(DatasetFault, match="has two columns text"):
+        read(tmp_path / "m.csv")
+
+
+def test_what_is_no_text_in_json_lines_is_not_turned_into_one(tmp_path: Path) -> None:
+    shutil.copy(FILE, tmp_path / "a.flac")
+    deep = "[" * 100_000
+    lines = [
+        '{"audio": "a.flac", "text": ["open", "the file"]}',
+        '{"audio": {"path": "a.flac"}, "text": "open"}',
+        '{"audio": "a.flac", "text": true}',
+        '{"audio": "a.flac", "text": "open", "offset": 1' + "0" * 400 + "}",
+        '{"audio": "a.flac", "text": "open", "offset": 1' + "0" * 9000 + "}",
+        deep,
+        '{"audio": "a.flac", "text": 12}',
+    ]
+    (tmp_path / "m.jsonl").write_text("\n".join(lines))
+    dataset = read(tmp_path / "m.jsonl")
+    assert [clip.reference for clip in dataset.clips] == ["12"]
+    assert len(dataset.faults) == 6
+
+
+def test_a_folder_with_the_suffix_of_a_recording_is_none(tmp_path: Path) -> None:
+    (tmp_path / "dir.flac").mkdir()
+    shutil.copy(FILE, tmp_path / "dir.flac" / "a.flac")
+    (tmp_path / "dir.flac" / "a.txt").write_text("Open the file.")
+    dataset = read(tmp_path)
+    assert ([clip.id for clip in dataset.clips], dataset.faults) == (["dir.flac/a"], ())
+
+
 def test_a_table_without_a_column(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text("audio,words\na.flac,Hello\n")
     with pytest.raises(

@@ -2,6 +2,7 @@
 
 import json
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,22 @@ def test_the_document() -> None:
     assert (second["noise"], second["snr_db"], second["name"]) == ("white", 20.0, "int8, white 20 dB")
     assert [one["text"] for one in first["utterances"]] == ["secret swords", "secret"]
     assert [one["id"] for one in first["warnings"]] == ["a"]
+
+
+def test_without_a_recognized_word_there_is_no_rate() -> None:
+    nothing = replace(run("int8", 1), outcomes=(Outcome(CLIPS[0], fault="broken"), Outcome(CLIPS[1], fault="broken")))
+    for runs in ((nothing,), (nothing, run("fp32", 1)), (run("fp32", 1), nothing)):
+        found = document(*runs, allowed=0.1)
+        mute = next(one for one in found["runs"] if one["variant"] == "int8")
+        assert (mute["wer"], mute["interval"], mute["words"]) == (None, None, 0)
+        assert all(
+            (one["points"], one["interval"], one["certain"]) == (None, None, False) for one in found["differences"]
+        )
+        assert found["gate"]["smallest_points"] is None
+        for text in (tables.terminal(found), tables.markdown(found)):
+            assert "0.00" not in text.replace("50.00", "")
+            assert "weighs" not in text
+        ET.fromstring(plot.svg(found))
 
 
 def test_only_the_json_report_has_spoken_text() -> None:
@@ -115,7 +132,7 @@ def test_a_run_in_which_everything_failed_has_a_report() -> None:
         tuple(Outcome(clip, fault="no") for clip in CLIPS),
     )
     found = document(run("cpu", 1), failed, allowed=100.0)
-    assert (found["runs"][1]["wer"], found["runs"][1]["times_real_time"], found["gate"]["met"]) == (0.0, None, False)
+    assert (found["runs"][1]["wer"], found["runs"][1]["times_real_time"], found["gate"]["met"]) == (None, None, False)
     ET.fromstring(plot.svg(found))
     assert "Gate missed" in tables.terminal(found)
 

@@ -277,7 +277,7 @@ def test_a_model_has_the_languages_that_are_known_or_listed(home: Path) -> None:
         (OWN + "max_utterance_s = { int4 = 15 }", "`max_utterance_s` must give seconds by precision"),
         (OWN + "max_utterance_s = { int8 = 1 }", "`max_utterance_s` must have seconds from 3 to 120"),
         *(
-            (f"{OWN}temperature = {value}", "`temperature` must be a number above 0")
+            (f"{OWN}temperature = {value}", "`temperature` must be a number from 0.01 to 10")
             for value in ("0", "11", "true", "'1'")
         ),
         (OWN.replace('"int8"', '"int4"'), "`precisions` must list some of"),

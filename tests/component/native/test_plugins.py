@@ -110,6 +110,38 @@ def test_an_nvidia_gpu_is_chosen_by_name_and_bus_order(driver: Path, monkeypatch
         device_choice.choose_nvidia("3080", driver)
 
 
+def test_a_gpu_that_does_not_exist_is_not_in_use(driver: Path) -> None:
+    assert device_choice.choose_nvidia("", driver / "absent") == ""
+    with pytest.raises(ProviderUnavailable, match="no NVIDIA GPU is called '4090'; the NVIDIA driver lists none"):
+        device_choice.choose_nvidia("4090", driver / "absent")
+    assert device_choice.choose_nvidia("", driver)
+    with pytest.raises(ProviderUnavailable, match="no NVIDIA GPU is called '3080'"):
+        device_choice.choose_nvidia("3080", driver)
+
+
+@pytest.mark.parametrize("provider", ["cpu:0", "cpu:foo", "CPUExecutionProvider:0"])
+def test_the_cpu_has_no_devices_to_choose_from(provider: str) -> None:
+    with pytest.raises(ProviderUnavailable, match="has no devices to choose from"):
+        full_name(provider)
+
+
+def test_a_gpu_that_was_named_once_does_not_change_what_auto_tries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The variable that allows a software driver for `webgpu` stays set, also in a process that replaces this one."""
+    for variable in (plugins.SOFTWARE, plugins.ALLOWED_HERE):
+        monkeypatch.setenv(variable, "")
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("VK_DRIVER_FILES", str(tmp_path / "none.json"))  # no driver, so the loader lists no device
+    with pytest.raises(ProviderUnavailable):
+        plugins.plugin_device("webgpu")
+    assert os.environ[plugins.SOFTWARE] == "1"
+    assert not plugins.wants_software()
+    assert likely_accelerators((str(tmp_path / "none"),), tmp_path, tmp_path) == ()
+    monkeypatch.delenv(plugins.ALLOWED_HERE)
+    assert plugins.wants_software()
+
+
 def test_without_a_name_the_first_nvidia_gpu_is_used_and_nothing_set(driver: Path) -> None:
     assert device_choice.choose_nvidia("", driver) == "NVIDIA GeForce RTX 4090"
     assert os.environ["CUDA_VISIBLE_DEVICES"] == ""

@@ -1,6 +1,7 @@
 """Replacing the active recognizer by another one, with real recognizers and the virtual accelerator."""
 
 import asyncio
+import math
 import shutil
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -357,6 +358,14 @@ async def test_dictation_waits_for_the_piece_in_hand_and_for_no_other(house: Hou
         gate.set()
         await asyncio.gather(*pieces, *live)
     assert order == [101, 1, 2, 3, 102, 103]
+
+
+async def test_a_piece_of_a_file_counts_as_use_when_it_is_over(house: House) -> None:
+    """Between two checks of `unload_after_s` a short file begins and ends."""
+    async with loaded(house) as switch:
+        assert switch.busy_until_s == -math.inf
+        await switch.recognize(spoken(1), urgent=False)
+        assert 0 < switch.busy_until_s <= asyncio.get_running_loop().time()
 
 
 async def test_utterances_that_come_one_after_the_other_leave_no_gap_for_a_piece(house: House) -> None:

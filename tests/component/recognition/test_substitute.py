@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from coldvoxd.core.errors import LibraryUnusable, ModelMissing, ResourcesExhaust
 from coldvoxd.core.fallback import FallbackEngine
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.problems import Problem, by_severity
-from coldvoxd.core.recognition_state import SystemResumed, SystemSuspending
+from coldvoxd.core.recognition_state import ModelNeeded, ModelUnneeded, SystemResumed, SystemSuspending
 from coldvoxd.core.seams import SeamMethod
 from coldvoxd.core.values import EndReason, EngineStatus, Hypothesis, Precision, Utterance
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
@@ -222,6 +223,42 @@ async def test_a_model_that_is_removed_while_it_is_released_is_replaced_until_it
     await eventually(lambda: supervisor.state.engine.running.name == "parakeet")
     assert (await supervisor.recognize(utterance(4))).text == TEXT
     assert supervisor.state.engine.problems == ()
+    supervisor.close()
+
+
+async def test_a_removed_model_is_replaced_while_the_user_speaks(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not only once the utterance is there; and the engine is opened once, although both ask for it."""
+    place = tmp_path / "model"
+    shutil.copytree(find_model("mini", Precision.FP32).directory, place)
+    opened: list[ParakeetRecognizer] = []
+
+    def open_once() -> ParakeetRecognizer:
+        opened.append(open_mini())
+        return opened[-1]
+
+    found = replace(engine(), open=lambda _path, _threads: open_once())
+    supervisor = supervised(place, found)
+    await supervisor.load()
+    supervisor.handle(ModelUnneeded())
+    await eventually(lambda: not supervisor._cpu.packed.is_open)
+    place.rename(tmp_path / "elsewhere")
+    supervisor.handle(ModelNeeded())
+    await eventually(lambda: supervisor.state.engine.running.name == "whisper")
+    assert (await supervisor.recognize(utterance())).text == TEXT
+    assert len(opened) == 1
+    supervisor.handle(ModelUnneeded())
+    (tmp_path / "elsewhere").rename(place)
+    await eventually(lambda: supervisor.state.engine.running.name == "parakeet")
+    assert "abandoned" not in caplog.text
+    supervisor.handle(ModelUnneeded())
+    await eventually(lambda: not supervisor._cpu.packed.is_open)
+    place.rename(tmp_path / "elsewhere")
+    supervisor.handle(ModelNeeded())
+    both = await asyncio.gather(*(supervisor.recognize(utterance(number)) for number in (2, 3)))
+    assert [one.text for one in both] == [TEXT, TEXT]
+    assert len(opened) == 2
     supervisor.close()
 
 

@@ -59,3 +59,21 @@ async def test_it_is_unloaded_after_its_time_again_and_again(tmp_path: Path) -> 
         busy_until_s = asyncio.get_running_loop().time()
         await unloaded(staged)
         keeping.cancel()
+
+
+async def test_a_changed_time_counts_at_once_and_a_model_that_was_loaded_again_is_unloaded(tmp_path: Path) -> None:
+    """The new time used to be read up to 15 s later."""
+    async with stage(tmp_path, "REFUSE absent") as staged:
+        await eventually(lambda: staged.degraded == "no-gpu")
+        unloading = Unloading(0, staged.supervisor, lambda: -math.inf)
+        keeping = asyncio.create_task(unloading.keep())
+        for _ in range(3):
+            await asyncio.sleep(0)  # it waits for a setting that enables it
+        unloading.use_settings(1e-9)
+        await eventually(lambda: unloading._unloaded_s is not None, patience_s=10)
+        await unloaded(staged)
+        staged.supervisor._cpu.load()  # as a reload of the settings does
+        await eventually(lambda: staged.supervisor._cpu.packed.is_open)
+        unloading.use_settings(0.2)
+        await unloaded(staged)
+        keeping.cancel()
