@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from coldvoxd.cli.exit_codes import Exit, error_name
+from coldvoxd.cli.exit_codes import Exit, OutputFault, error_name
 from coldvoxd.cli.folders import Listed
 from coldvoxd.cli.output import Output, StatusLine, json_line
 from coldvoxd.cli.recordings import complaint, shown, with_command
@@ -47,7 +47,10 @@ class Results:
         self._kept = 0
 
     def done(self, recording: Listed, target: Path | None, transcript: FileTranscript, track: "Track | None") -> None:
-        """Write a transcript, or report that a file with its name has appeared meanwhile. Raises OutputFault."""
+        """Write a transcript. If its file cannot be written, the transcript goes to standard output, so that it is not lost.
+
+        A file that has appeared meanwhile is reported; raises OutputFault for other reasons, such as a full disk.
+        """
         fields = _fields(recording.name, transcript, track)
         for warning in transcript.warnings:
             self._output.warning(f"{shown(recording.name)}: {with_command(recording.name, warning)}")
@@ -57,8 +60,12 @@ class Results:
         try:
             write(target, self._content(transcript, fields), force=self.form.force)
         except (OutputExists, NameTooLong) as error:
+            self._output.result(fields, self._text(recording.name, transcript))
             self.failed(recording, error)
             return
+        except OutputFault:
+            self._output.result(fields, self._text(recording.name, transcript))
+            raise
         self._output.note(f"{shown(recording.name)}: written to {target}")
         if self._output.as_json:
             self._output.result({"file": recording.name, "output": str(target)})

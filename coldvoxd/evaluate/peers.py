@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from coldvoxd.core.errors import ColdvoxError, ModelInvalid, ModelMissing, ProviderFault
+from coldvoxd.core.model_kinds import ModelKind
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import SAMPLE_RATE, Precision
+from coldvoxd.engines.parakeet.configuration import ParakeetConfiguration
 from coldvoxd.evaluate.engines import Engine
 from coldvoxd.evaluate.libraries import require
 from coldvoxd.evaluate.noise import Wave
@@ -59,8 +61,10 @@ def _onnx_asr(settings: ModelSettings, directory: Path | None) -> Peer:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = _threads(settings)
     provider = CPU if settings.provider == AUTO else settings.provider
+    configuration = place / "config.json"
+    kind = ParakeetConfiguration.read(configuration if configuration.exists() else None).kind or ModelKind.TDT
     model = library.load_model(
-        "nemo-conformer-tdt",
+        str(kind),
         path=place,
         quantization=None if precision is Precision.FP32 else str(precision),
         sess_options=options,

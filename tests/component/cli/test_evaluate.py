@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from coldvoxd.evaluate.clips import Clip
 from coldvoxd.settings_file import load
 from tests.component.cli.conftest import Terminal
 from tests.support.evaluation import CLIPS, ROOT, evaluate, librispeech, plain
+from tests.support.models.family import write_ctc, write_rnnt
 from tests.support.sound.speech import samples
 
 MINI = ("--model", "mini")
@@ -270,6 +272,14 @@ def test_onnx_asr_beside(tmp_path: Path) -> None:
     own, peer = ended.report["runs"]
     assert (own["engine"], peer["engine"], peer["provider"]) == ("coldvoxd", "onnx-asr", "cpu")
     assert (own["wer"], peer["wer"], peer["clips"]) == (0.0, 0.0, 2)
+
+
+@pytest.mark.parametrize("write", [write_rnnt, write_ctc])
+def test_onnx_asr_opens_each_kind_of_model(tmp_path: Path, write: Callable[[Path], Path]) -> None:
+    place = librispeech(tmp_path / "data", samples()[:1])
+    ended = evaluate(place, "--model", write(tmp_path / "model"), "--engine", "onnx-asr", "--json", home=tmp_path)
+    assert ended.exit == Exit.DONE, ended.err
+    assert [run["wer"] for run in ended.report["runs"]] == [0.0, 0.0]
 
 
 @pytest.mark.parametrize("engine", ["onnx-asr", "sherpa-onnx", "faster-whisper"])

@@ -12,7 +12,10 @@ import webvtt
 from coldvoxd.cli import transcript_files
 from coldvoxd.cli.exit_codes import Exit, OutputFault, UsageFault
 from coldvoxd.cli.folders import Listed, listed
+from coldvoxd.cli.output import Output
+from coldvoxd.cli.results import Form, Results
 from coldvoxd.cli.transcript_files import OutputExists, format_of, targets, write
+from coldvoxd.core.file_values import FileTranscript
 from tests.component.cli.conftest import Ctl, Result
 from tests.support.bus.file_service import transcribing
 from tests.support.bus.private_bus import PrivateBus
@@ -177,3 +180,24 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(OutputFault, match="cannot be written"):
         write(tmp_path / "file" / "talk.txt", "x", force=False)
     assert [path.name for path in target.parent.iterdir()] == ["talk.txt"]
+
+
+@pytest.mark.parametrize("obstacle", ["the folder is a file now", "a file has appeared"])
+def test_a_transcript_whose_file_cannot_be_written_is_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], obstacle: str
+) -> None:
+    """Both can happen while a long recording is transcribed."""
+    target = tmp_path / "texts" / "talk.txt"
+    results = Results(Output(as_json=False), Form("text", is_single=True, force=False))
+    transcript = FileTranscript("It took three hours.", (), 10_800.0, 0.9, ())
+    recording = listed([str(SAMPLES[0].path)], recursive=False)[0]
+    if obstacle == "a file has appeared":
+        target.parent.mkdir()
+        target.write_text("mine")
+        results.done(recording, target, transcript, None)
+        assert (results.verdict, target.read_text()) == (Exit.FAILED, "mine")
+    else:
+        target.parent.write_text("mine")
+        with pytest.raises(OutputFault, match=r"talk\.txt cannot be written"):
+            results.done(recording, target, transcript, None)
+    assert capsys.readouterr().out == "It took three hours.\n"
