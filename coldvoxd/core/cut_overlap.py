@@ -7,14 +7,18 @@ words only: the first part those whose middle is before the cut, and the second 
 The times of one word differ between both recognitions by a frame or two, so a word beside the cut could be doubled or lost by
 its time. The first part's text is published when the second one is recognized, and never changes. So the second part looks
 for the last published words among its first ones, and begins after them. Only if it does not find them, or does not know them,
-do the times decide. Pure.
+do the times decide.
+
+What the first part recognized behind the cut is not lost either: the second part begins with those of these words that it
+lacks before its own first word. Pure.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from math import inf
 
 from coldvoxd.core.seams import spelled
-from coldvoxd.core.values import SAMPLE_RATE, Hypothesis, Overlap, Utterance, Word
+from coldvoxd.core.values import SAMPLE_RATE, Hypothesis, Overlap, Utterance, Word, WordTokens
 
 LEAD_S = 1.5
 """Seconds before a cut that the part after it has."""
@@ -24,6 +28,8 @@ LEAD_SHARE = 0.25
 """The lead takes at most this share of the maximum length."""
 SAME_S = 0.3
 """A word that both parts have begins in them at times that differ by at most this many seconds."""
+FRAME_S = 0.08
+"""An encoder frame: a word may end that long after the next one begins."""
 KEPT_S = 2 * LEAD_S
 """Seconds before the end of a part whose words are kept for the next one."""
 
@@ -55,6 +61,28 @@ def last_words(utterance: Utterance, hypothesis: Hypothesis) -> tuple[Word, ...]
 def moved(words: Iterable[Word], seconds: float) -> tuple[Word, ...]:
     """Return the words that many seconds later."""
     return tuple(replace(word, start_s=word.start_s + seconds, end_s=word.end_s + seconds) for word in words)
+
+
+def moved_behind(behind: Sequence[WordTokens], seconds: float) -> tuple[WordTokens, ...]:
+    """Return words that were recognized behind a cut that many seconds later."""
+    words = moved((word for word, _ in behind), seconds)
+    return tuple((word, tokens) for word, (_, tokens) in zip(words, behind, strict=True))
+
+
+def missing(words: Sequence[Word], begin: int, end: int, overlap: Overlap) -> list[WordTokens]:
+    """Return what only the part before the cut recognized between the cut and the own words `begin` to `end`.
+
+    The part after the cut may skip words in its first second, for lack of context; the part before it has these words,
+    but has not published them.
+    """
+    if not overlap.lead:
+        return []
+    first_s = words[begin].start_s if begin < end else inf
+    return [
+        (word, tokens)
+        for word, tokens in overlap.behind
+        if word.end_s <= first_s + FRAME_S and not any(_is_same(word, other) for other in words[begin:end])
+    ]
 
 
 def _first_after(words: Sequence[Word], before: Sequence[Word]) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from coldvoxd.core.cut_overlap import last_words, moved
+from coldvoxd.core.cut_overlap import last_words, moved, moved_behind
 from coldvoxd.core.seams import (
     LONGEST_BEFORE_S,
     LastTokens,
@@ -17,7 +17,7 @@ from coldvoxd.core.seams import (
     seamed,
     spelled,
 )
-from coldvoxd.core.values import SAMPLE_RATE, Hypothesis, Utterance, Word
+from coldvoxd.core.values import SAMPLE_RATE, Hypothesis, Utterance, Word, WordTokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,8 @@ class SessionText:
         """Whether the next text is the first one here, but not the first of its session."""
         self._earlier: _Earlier | None = None
         self._closed = False
-        self._last_words: tuple[int, tuple[Word, ...]] | None = None
-        """End of the last utterance in samples, and its last words in seconds from sample 0."""
+        self._last_words: tuple[int, tuple[Word, ...], tuple[WordTokens, ...]] | None = None
+        """End of the last utterance in samples, its last words, and those behind its end, in seconds from sample 0."""
 
     @property
     def text(self) -> str:
@@ -60,11 +60,12 @@ class SessionText:
         """Return an utterance with the words of the earlier one if it begins with audio of that."""
         if not utterance.overlap.lead or self._last_words is None:
             return utterance
-        end_sample, words = self._last_words
+        end_sample, words, behind = self._last_words
         if end_sample != utterance.own_start_sample:
             return utterance
-        before = moved(words, -utterance.start_sample / SAMPLE_RATE)
-        return replace(utterance, overlap=replace(utterance.overlap, before=before))
+        shift_s = -utterance.start_sample / SAMPLE_RATE
+        overlap = replace(utterance.overlap, before=moved(words, shift_s), behind=moved_behind(behind, shift_s))
+        return replace(utterance, overlap=overlap)
 
     def context_of(self, utterance: Utterance) -> SeamContext | None:
         """Return what the recognizer needs to determine the seam before an utterance.
@@ -91,7 +92,8 @@ class SessionText:
             added = seamed(hypothesis.text, finding, self._last, is_over=is_over)
         self._joined += (added.seam if not self._continued else "") + added.body
         self._last, self._continued, self._closed = added, False, False
-        self._last_words = (utterance.own_end_sample, last_words(utterance, hypothesis))
+        behind = moved_behind(hypothesis.behind, utterance.start_sample / SAMPLE_RATE)
+        self._last_words = (utterance.own_end_sample, last_words(utterance, hypothesis), behind)
         self._earlier = _earlier_of(utterance, hypothesis, hypothesis.last_tokens) if hypothesis.last_tokens else None
         return added
 

@@ -59,6 +59,8 @@ class Overlap:
     """Number of samples at the end that belong to the one after it."""
     before: tuple[Word, ...] | None = field(default=None, repr=False, compare=False)
     """The last words of the utterance before it, in seconds from the start of this one's audio; None if unknown."""
+    behind: "tuple[WordTokens, ...]" = field(default=(), repr=False, compare=False)
+    """What the utterance before it recognized behind the cut, and did not publish; in the same seconds."""
 
 
 NO_OVERLAP = Overlap()
@@ -140,6 +142,10 @@ class Token:
     """Natural logarithm of the token's probability among tokens and blank."""
 
 
+WordTokens = tuple[Word, tuple[Token, ...]]
+"""A word and the tokens of which it is made."""
+
+
 @dataclass(frozen=True, slots=True)
 class StageSeconds:
     """Durations of the stages of one recognition, in seconds."""
@@ -174,6 +180,8 @@ class Hypothesis:
     """What was found between the earlier utterance and this one; None without a context, or if it remains unknown."""
     alternatives: tuple[Alternative, ...] = field(default=(), repr=False)
     """Other texts, the most probable first, if any were wanted and the recognizer has them."""
+    behind: "tuple[WordTokens, ...]" = field(default=(), repr=False)
+    """The complete words in the overlap at the end, which belong to the next utterance, in seconds from the audio's start."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,8 @@ class LastUtterance:
         """Keep the words before the utterance with it, if it is the last one: they are known when its recognition begins."""
         kept = self._kept
         if kept is not None and kept.utterance.id == utterance.id and utterance.overlap.before is not None:
-            overlap = replace(kept.utterance.overlap, before=utterance.overlap.before)
+            known = utterance.overlap
+            overlap = replace(kept.utterance.overlap, before=known.before, behind=known.behind)
             self._kept = replace(kept, utterance=replace(kept.utterance, overlap=overlap))
 
     def keep_earlier(self, session: SpooledSession, utterance: Utterance) -> None:

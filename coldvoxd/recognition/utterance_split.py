@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coldvoxd.core.audible_noise import with_noise
-from coldvoxd.core.cut_overlap import moved
+from coldvoxd.core.cut_overlap import moved, moved_behind
 from coldvoxd.core.features import HOP_SAMPLES
 from coldvoxd.core.speech_spans import within
 from coldvoxd.core.values import SAMPLE_RATE, EndReason, Hypothesis, Overlap, Utterance
@@ -39,6 +39,7 @@ def split(utterance: Utterance) -> tuple[Utterance, Utterance] | None:
         return None
     at = quietest_sample(utterance.samples)
     length, overlap = len(utterance.samples), utterance.overlap
+    behind = overlap.behind if overlap.lead <= at else ()  # only one of the pieces may begin with these words
     first = replace(
         utterance,
         samples=utterance.samples[:at],
@@ -46,7 +47,7 @@ def split(utterance: Utterance) -> tuple[Utterance, Utterance] | None:
         early=None,
         encoded=None,
         speech=within(utterance.speech, 0, at),
-        overlap=replace(overlap, lead=min(overlap.lead, at), tail=max(0, overlap.tail - (length - at))),
+        overlap=replace(overlap, lead=min(overlap.lead, at), tail=max(0, overlap.tail - (length - at)), behind=behind),
     )
     return first, replace(
         utterance,
@@ -64,7 +65,8 @@ def later(overlap: Overlap, samples: int) -> Overlap:
     """Return an overlap whose words begin that many samples later."""
     if overlap.before is None:
         return overlap
-    return replace(overlap, before=moved(overlap.before, samples / SAMPLE_RATE))
+    seconds = samples / SAMPLE_RATE
+    return replace(overlap, before=moved(overlap.before, seconds), behind=moved_behind(overlap.behind, seconds))
 
 
 def joined(first: Hypothesis, second: Hypothesis, offset_samples: int) -> Hypothesis:

@@ -206,8 +206,7 @@ class ParakeetRecognizer:
         `early` is that of `core.features.log_mel`. The encoder is not run again if `ahead` was made by this recognizer.
         Where `speech` has no words, these parts are recognized again. With `context`, the seam before the utterance is
         determined; that changes no word. `language` is ignored, and that is logged, if the model lacks it. `alternatives`
-        is their maximum number; there are none where a part was recognized again. Of the audio in the `overlap` nothing is
-        returned; times count from its begin.
+        is their maximum number; there are none where a part was recognized again. `overlap` is cut off, but for the times.
 
         Empty text, without a run of the model, for fewer than 320 samples (20 ms) and for audio that is exactly zero
         throughout. Raises InputFault for audio that no model could take (`input_check`), ProviderFault where the model
@@ -239,6 +238,7 @@ class ParakeetRecognizer:
             confidence=confidence(shown),
             provider=self.provider,
             alternatives=others,
+            behind=part.behind,
             inference_s=time.perf_counter() - started_s,
             stages=decoded.stages,
             holes=decoded.holes,

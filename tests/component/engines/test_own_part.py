@@ -97,3 +97,47 @@ def test_other_texts_are_of_the_own_part(recognizer: ParakeetRecognizer) -> None
     for other in found.alternatives:
         assert abs(len(plain(other.text)) - len(plain(found.text))) <= 2
         assert plain(other.text)[-1] == plain(found.text)[-1]
+
+
+def test_words_that_only_the_part_before_the_cut_recognized_are_not_lost(recognizer: ParakeetRecognizer) -> None:
+    """The part after the cut does not hear them here; otherwise it may lack the context for them."""
+    found = 0
+    for number in range(0, 22, 2):
+        _, first, second = parts_of(number, 0.0)
+        text = SessionText(SeamRules(SeamMethod.OFF))
+        before = recognizer.recognize(first)
+        text.add(first, before)
+        asked = text.following(second)
+        if not before.behind:
+            continue
+        found += 1
+        heard = asked.samples.copy()
+        until = round((asked.overlap.behind[-1][0].end_s + 0.2) * SAMPLE_RATE)
+        heard[:until] = np.random.default_rng(3).normal(0, 1e-4, until)
+        kept = [word.text for word, _ in before.behind]
+        after = recognizer.recognize(replace(asked, samples=heard))
+        assert after.text.split()[: len(kept)] == kept
+        alone = recognizer.recognize(replace(asked, samples=heard, overlap=replace(asked.overlap, behind=())))
+        assert after.text.split()[len(kept) :] == alone.text.split()
+        times = [word.start_s for word in after.words]
+        assert times == sorted(times)
+        assert len(after.tokens) > len(alone.tokens)
+        # What the second part recognizes itself is not doubled.
+        own = plain(recognizer.recognize(replace(asked, overlap=replace(asked.overlap, behind=()))).text)
+        both = plain(recognizer.recognize(asked).text)
+        extra = both[: len(both) - len(own)]
+        assert both == [*extra, *own]
+        assert extra == plain(" ".join(kept))[: len(extra)]
+    assert found >= 5
+
+
+def test_words_behind_a_cut_of_another_vocabulary_are_not_taken(recognizer: ParakeetRecognizer) -> None:
+    _, first, second = parts_of(0, 0.0)
+    behind = recognizer.recognize(first).behind
+    assert behind
+    (word, tokens), size = behind[0], 384
+    for ids in ([token.id + size for token in tokens], [(token.id + 1) % size for token in tokens]):
+        other = (word, tuple(replace(token, id=number) for token, number in zip(tokens, ids, strict=True)))
+        overlap = replace(second.overlap, before=(), behind=((replace(word, start_s=0.1, end_s=0.2), other[1]),))
+        plainly = replace(second, overlap=replace(overlap, behind=()))
+        assert recognizer.recognize(replace(second, overlap=overlap)).text == recognizer.recognize(plainly).text
