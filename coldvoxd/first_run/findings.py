@@ -13,6 +13,7 @@ Figures = Mapping[str, Any]
 LOST_SHARE = 0.05
 """A length at which this share of the words is lost is reported."""
 PULL = "download it again: coldvoxctl model remove NAME, then coldvoxctl model pull NAME"
+REPAIR = "copy the files here again, or download a published model again; `coldvoxctl model verify` checks them"
 REPORT = "please attach the report to an issue"
 
 
@@ -37,6 +38,9 @@ def finding_of(result: StepResult) -> Finding | None:
 
 def _files(figures: Figures) -> Finding:
     files = figures["files"]
+    if damaged := figures["damaged"]:
+        faults = "; ".join(f"{precision}: {fault}" for precision, fault in damaged.items())
+        return fail("files", f"{faults}. It is left out", REPAIR)
     wrong = [one["name"] for one in files if DIFFERS in {one["pinned"], one["recorded"]}]
     if wrong:
         return fail("files", f"{', '.join(wrong)}: size or hash is not the known one", PULL)

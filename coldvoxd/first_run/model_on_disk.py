@@ -11,6 +11,7 @@ from coldvoxd.first_run.deadline import Deadline, share_of
 from coldvoxd.models import find_model
 from coldvoxd.models.catalog import published
 from coldvoxd.models.known_hashes import known_hashes
+from coldvoxd.models.layout import model_files, precisions
 from coldvoxd.models.manifest import identify
 from coldvoxd.models.precision_store import companions, files_of, read_provenance
 from coldvoxd.models.published_models import PUBLISHED, PublishedModel
@@ -44,6 +45,19 @@ def precisions_of(name: str) -> dict[Precision, ModelFiles]:
     if not found:
         raise errors[0]
     return found
+
+
+def damaged_in(found: dict[Precision, ModelFiles]) -> dict[Precision, str]:
+    """Return what is wrong with each precision that the directory has, and that is not among the complete ones."""
+    first = next(iter(found.values()))
+    damaged: dict[Precision, str] = {}
+    for precision in precisions(first.directory):
+        if precision not in found:
+            try:
+                model_files(first.name, first.directory, precision)
+            except ModelInvalid as error:
+                damaged[precision] = error.fault
+    return damaged
 
 
 def model_of(files: ModelFiles) -> tuple[str, PublishedModel | None]:
@@ -115,6 +129,7 @@ def as_figures(found: dict[Precision, ModelFiles], checks: list[FileCheck]) -> d
         "model": name,
         "repository": known.repository if known else "",
         "revision": known.revision if known else "",
+        "damaged": {str(precision): fault for precision, fault in damaged_in(found).items()},
         "part": share_of(sum(bool(one.sha256) for one in checks), checks),
         "files": [
             {

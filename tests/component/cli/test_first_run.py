@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,6 +20,7 @@ from coldvoxd.doctor.redaction import Person
 from coldvoxd.first_run.report import without_secrets
 from coldvoxd.first_run.speech import page, recordings
 from coldvoxd.golden.clip import SPOKEN
+from coldvoxd.models.directories import bundled_directory
 from coldvoxd.models.manifest import Manifest, identify, write_manifest
 from coldvoxd.virtual.client import command
 from tests.component.cli.conftest import Terminal
@@ -145,6 +147,21 @@ def test_a_damaged_file_a_budget_of_seconds_and_no_onnx_asr(begin: Begin, tmp_pa
     assert {one["message"] for one in report["steps"] if one["status"] == "left out"} >= {"no time was left"}
     assert report["peer"] == {}
     assert "peer" not in {one["step"] for one in report["steps"]}
+
+
+def test_a_precision_with_a_truncated_file_is_a_failure(begin: Begin, tmp_path: Path) -> None:
+    model = copy_of_mini(tmp_path / "model")
+    for graph in bundled_directory().glob("*.int8.onnx"):
+        shutil.copy(graph, model)
+    os.truncate(model / "encoder-model.onnx", 3_000_000)
+    process = begin("--model", model, "--minutes", "0.05", "--json", home=tmp_path)
+    out, err = process.communicate(timeout=LIMIT_S)
+    files, *_, done = map(json.loads, out.splitlines())
+    assert (process.returncode, err, files["part"], files["verdict"]) == (Exit.FAILED, "", "files", "fail")
+    assert files["text"].startswith("fp32: ")
+    assert "encoder-model.onnx is truncated or damaged: 5335487 bytes are missing. It is left out" in files["text"]
+    assert "issue" not in files["remedy"]
+    assert {one["variant"] for one in done["report"]["steps"] if one["variant"]} == {"int8 on cpu"}
 
 
 def first_line(process: "subprocess.Popen[str]", key: str, value: str) -> dict[str, Any]:
