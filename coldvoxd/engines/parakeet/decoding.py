@@ -70,6 +70,10 @@ class Decoding(Protocol):
         ...
 
 
+LEAST_BEAM = 4
+"""Number of sequences with which other texts are searched at least: fewer would miss a more probable one."""
+
+
 class TransducerDecoding:
     """Implements Decoding for TDT and RNN-T."""
 
@@ -111,7 +115,7 @@ class TransducerDecoding:
     def others(
         self, encoded: Frames, most: int, stop: CancellationToken | None = None, steering: Steering = NOT_STEERED
     ) -> list[Found]:
-        return self.search(encoded, max(self.options.beam_size, most + 1), stop, steering)
+        return self.search(encoded, max(self.options.beam_size, most + 1, LEAST_BEAM), stop, steering)
 
     def _timed(self, tokens: tuple[Token, ...], frames: int) -> tuple[Token, ...]:
         return tokens if self.kind is ModelKind.TDT else with_durations(tokens, frames)

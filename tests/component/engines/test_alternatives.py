@@ -120,3 +120,21 @@ def test_equal_texts_are_one_and_the_shares_are_of_all() -> None:
     assert other.text == "ab"
     assert other.share == pytest.approx(0.3 / 0.8)
     assert alternatives_of([], "a", vocabulary) == ()
+
+
+def test_texts_with_the_same_words_are_one() -> None:
+    vocabulary = Vocabulary(("\u2581a", "b", ".", "\u2581A", "<blk>"))
+
+    def found(share: float, *ids: int) -> Found:
+        return Found(tuple(Token(number, 0, 1, -0.1) for number in ids), math.log(share))
+
+    sequences = [found(0.3, 0), found(0.2, 3, 2), found(0.15, 0, 1), found(0.1, 3, 1, 2), found(0.25, 0, 1, 2)]
+    [other] = alternatives_of(sequences, "a.", vocabulary)
+    assert other.text == "ab."
+    assert other.share == pytest.approx(0.5)
+
+
+def test_the_first_of_several_is_the_one_that_is_asked_for_alone(recognizer: ParakeetRecognizer) -> None:
+    for clip in CLIPS:
+        one, three = (recognizer.recognize_samples(clip.wave(), alternatives=count).alternatives for count in (1, 3))
+        assert one == three[:1]

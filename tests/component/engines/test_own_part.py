@@ -84,19 +84,21 @@ def test_speech_without_words_in_the_overlap_is_no_hole(recognizer: ParakeetReco
 
 
 def test_other_texts_are_of_the_own_part(recognizer: ParakeetRecognizer) -> None:
-    _, first, second = parts_of(2, 0.0)
-    before = recognizer.recognize(first)
-    known = moved(last_words(first, before), -second.start_sample / SAMPLE_RATE)
-    second = replace(second, overlap=replace(second.overlap, before=known), alternatives=3)
-    searching = ParakeetRecognizer.open(
-        find_model("mini", Precision.FP32), threads=1, options=DecodingOptions(beam_size=4)
-    )
-    found = searching.recognize(second)
+    options = DecodingOptions(beam_size=8)
+    searching = ParakeetRecognizer.open(find_model("mini", Precision.FP32), threads=1, options=options)
+    others = 0
+    for number in range(0, 22, 3):
+        _, first, second = parts_of(number, 0.0)
+        before = recognizer.recognize(first)
+        known = moved(last_words(first, before), -second.start_sample / SAMPLE_RATE)
+        second = replace(second, overlap=replace(second.overlap, before=known), alternatives=3)
+        found = searching.recognize(second)
+        for other in found.alternatives:
+            others += 1
+            assert plain(other.text) != plain(found.text)
+            assert abs(len(plain(other.text)) - len(plain(found.text))) <= 3
     searching.close()
-    assert found.alternatives
-    for other in found.alternatives:
-        assert abs(len(plain(other.text)) - len(plain(found.text))) <= 2
-        assert plain(other.text)[-1] == plain(found.text)[-1]
+    assert others
 
 
 def test_words_that_only_the_part_before_the_cut_recognized_are_not_lost(recognizer: ParakeetRecognizer) -> None:
