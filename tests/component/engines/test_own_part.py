@@ -1,6 +1,7 @@
 """A part of speech that was cut publishes its own words, with the bundled model."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from coldvoxd.core.decoding_options import DecodingOptions
 from coldvoxd.core.edit_distance import edit_distance
 from coldvoxd.core.seams import SeamMethod, SeamRules, spelled
 from coldvoxd.core.session_text import SessionText
-from coldvoxd.core.values import SAMPLE_RATE, EndReason, Overlap, Precision, Utterance
+from coldvoxd.core.transcripts import transcript_of
+from coldvoxd.core.values import SAMPLE_RATE, EndReason, Overlap, Precision, Utterance, Word
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.models import find_model
 from tests.support.sound.speech import samples
@@ -143,3 +145,27 @@ def test_words_behind_a_cut_of_another_vocabulary_are_not_taken(recognizer: Para
         overlap = replace(second.overlap, before=(), behind=((replace(word, start_s=0.1, end_s=0.2), other[1]),))
         plainly = replace(second, overlap=replace(overlap, behind=()))
         assert recognizer.recognize(replace(second, overlap=overlap)).text == recognizer.recognize(plainly).text
+
+
+def test_times_of_words_stay_in_their_utterance_and_in_order(recognizer: ParakeetRecognizer) -> None:
+    for number in range(0, 22, 3):
+        for offset_s in (-0.8, -0.3, 0.0, 0.3):
+            _, first, second = parts_of(number, offset_s)
+            text = SessionText(SeamRules(SeamMethod.OFF))
+            published: list[Word] = []
+            for part in (first, second):
+                asked = text.following(part)
+                found = recognizer.recognize(asked)
+                transcript = transcript_of(
+                    asked,
+                    found,
+                    session_start_sample=0,
+                    with_words=True,
+                    latency_s=0.0,
+                    seamed=text.add(asked, found),
+                )
+                assert all(
+                    transcript.start_s <= word.start_s <= word.end_s <= transcript.end_s for word in transcript.words
+                )
+                published += transcript.words
+            assert all(one.end_s <= other.start_s + 0.081 for one, other in pairwise(published))
