@@ -95,7 +95,15 @@ class Plasma:
         stage.environment["LANG"] = language
         await stage.run(f"{CHECKOUT}/contrib/{self.installer}")
         stage.start(
-            "xvfb", "Xvfb", f":{self._display}", "-screen", "0", f"{self.width}x{self.height}x24", "-nolisten", "tcp"
+            "xvfb",
+            "Xvfb",
+            f":{self._display}",
+            "-screen",
+            "0",
+            f"{self.width}x{self.height}x24",
+            "-nolisten",
+            "tcp",
+            "-noreset",
         )
         await until(stage.inside(f"/tmp/.X11-unix/X{self._display}").exists, "the X server")
         for program, name in DAEMONS.items():

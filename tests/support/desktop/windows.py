@@ -387,12 +387,15 @@ class SwayDesktop(Desktop):
 
 @contextmanager
 def x11(directory: Path, bus: str = "", display: str = "") -> Iterator[XDesktop]:
-    """Run an X server without a window manager, at `display` if given; `bus` is its programs' session bus."""
+    """Run an X server without a window manager, at `display` if given; `bus` is its programs' session bus.
+
+    With -noreset: otherwise the server resets when its last client leaves, and refuses connections meanwhile.
+    """
     reading, writing = os.pipe()
     place = [display] if display else []
     with (directory / "xvfb.log").open("wb") as log:
         process = subprocess.Popen(
-            ["Xvfb", *place, "-displayfd", str(writing), "-screen", "0", "800x600x24", "-nolisten", "tcp"],
+            ["Xvfb", *place, "-displayfd", str(writing), "-screen", "0", "800x600x24", "-nolisten", "tcp", "-noreset"],
             pass_fds=[writing],
             stdout=log,
             stderr=log,
