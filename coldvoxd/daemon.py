@@ -120,7 +120,8 @@ class Daemon:
         if interval_s is not None:
             serving.append(tasks.create_task(host.watchdog.run(interval_s), name="watchdog"))
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(audio.tried.wait(), CAPTURE_TRIED_S)
+            async with asyncio.timeout(CAPTURE_TRIED_S):
+                await audio.tried.wait()
         return serving
 
     async def _log_takeover(self, past: ExecState) -> None:

@@ -200,7 +200,8 @@ class _Jobs:
                     self._output.note(f"{name}: queued, because the daemon already has its maximum number of files")
                     is_noted = True
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._interrupted.wait(), _ASK_AGAIN_S)
+                    async with asyncio.timeout(_ASK_AGAIN_S):
+                        await self._interrupted.wait()
 
 
 class _JobFault(ColdvoxError):

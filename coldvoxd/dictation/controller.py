@@ -173,7 +173,8 @@ class DictationController:
         if self._runner.state.phase is not Phase.DRAINING:
             self._runner.stop(session, called_s)
         try:
-            return await asyncio.wait_for(asyncio.shield(session.concluded), self._stop_limit_s)
+            async with asyncio.timeout(self._stop_limit_s):
+                return await asyncio.shield(session.concluded)
         except TimeoutError:
             raise TextTimeout(
                 f"The text of session {session.id} takes longer than {self._stop_limit_s:.0f} s; "
@@ -285,7 +286,8 @@ class DictationController:
             return
         self._runner.finish_listening(session)
         try:
-            await asyncio.wait_for(asyncio.shield(session.concluded), limit_s)
+            async with asyncio.timeout(limit_s):
+                await asyncio.shield(session.concluded)
         except (TimeoutError, ColdvoxError):
             if self._runner.session is session:
                 log.warning("session %d: text was still being recognized at shutdown", session.id)

@@ -120,7 +120,8 @@ class LastUtterance:
         self._metrics.count(Count.RETRIES)
         again = replace(kept.utterance, language=language or kept.utterance.language, alternatives=alternatives)
         try:
-            hypothesis = await asyncio.wait_for(self._recognize(again), RETRY_LIMIT_S)
+            async with asyncio.timeout(RETRY_LIMIT_S):
+                hypothesis = await self._recognize(again)
         except TimeoutError:
             raise TextTimeout(
                 f"Recognizing utterance {kept.utterance.id} again takes longer than {RETRY_LIMIT_S:.0f} s; "

@@ -270,7 +270,8 @@ class FileJobs:
 async def _in_time(future: "asyncio.Future[T]", limit_s: float) -> T:
     """Return the result of a call on a lane. Raises FileFault if the file's storage hangs, which blocks the lane."""
     try:
-        return await asyncio.wait_for(future, limit_s)
+        async with asyncio.timeout(limit_s):  # wait_for of Python 3.11 can lose a cancellation
+            return await future
     except TimeoutError:
         raise FileFault(
             f"the file's storage delivered nothing for {limit_s:.0f} s: copy the file to this machine's disk"

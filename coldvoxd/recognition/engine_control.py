@@ -132,7 +132,8 @@ class Engine:
         """Read the settings in a thread: a slow disk must not delay audio. Raises SettingsError."""
         thread = CallThread("settings")
         try:
-            return await asyncio.wait_for(thread.submit(self._load_settings), READ_LIMIT_S)
+            async with asyncio.timeout(READ_LIMIT_S):
+                return await thread.submit(self._load_settings)
         except TimeoutError:
             raise SettingsError(f"The settings file could not be read within {READ_LIMIT_S:.0f} s.") from None
         finally:

@@ -50,7 +50,8 @@ class Unloading:
             self._changed.clear()
             interval_s = min(LONGEST_CHECK_S, max(SHORTEST_CHECK_S, self._after_s / 4)) if self._after_s else None
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), interval_s)
+                async with asyncio.timeout(interval_s):
+                    await self._changed.wait()
             after_s, engine = self._after_s, self._recognition.state.engine
             last_s = max(last_s, min(loop.time(), self._busy_until_s()))
             if not engine.ready or engine.is_fallback:

@@ -1,5 +1,6 @@
 """Which file jobs are admitted, wait, are cancelled, and end with their caller."""
 
+import asyncio
 import threading
 from pathlib import Path
 
@@ -79,3 +80,15 @@ async def test_jobs_beyond_those_at_work_wait_in_the_order_in_which_they_came() 
         for number, job in enumerate(jobs):
             assert abs(told.index(job) - number) < files.JOBS_AT_WORK
         assert all(isinstance(outcome, FileTranscript) for outcome, _ in here.told.outcomes.values())
+
+
+async def test_a_job_that_is_cancelled_when_a_step_has_just_ended_ends() -> None:
+    """asyncio.wait_for of Python 3.11 returns the result then, and the cancellation is lost."""
+    loop = asyncio.get_running_loop()
+    step: asyncio.Future[int] = loop.create_future()
+    work = loop.create_task(files._in_time(step, 30.0))
+    await asyncio.sleep(0)
+    step.set_result(1)
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
