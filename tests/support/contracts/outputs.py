@@ -95,8 +95,8 @@ class Ctl:
         )
 
     @asynccontextmanager
-    async def following(self, command: str, first: str) -> AsyncIterator[None]:
-        """Run a command that prints events within the context, and interrupt it at the end.
+    async def following(self, command: str, first: str, last: str = "") -> AsyncIterator[None]:
+        """Run a command that prints events within the context, and interrupt it at the end, after an event `last` if named.
 
         `first` is the event that reports that it is ready.
         """
@@ -108,9 +108,12 @@ class Ctl:
             line = json.loads(first_line)
             assert line["event"] == first
             yield
+            lines = [line]
+            while last and lines[-1]["event"] != last:
+                lines.append(json.loads(await process.stdout.readline()))
             process.send_signal(signal.SIGINT)
             out, _ = await process.communicate()
-            self.printed.add(command, [line, *(json.loads(each) for each in out.splitlines())])
+            self.printed.add(command, [*lines, *(json.loads(each) for each in out.splitlines())])
         finally:
             if process.returncode is None:
                 process.kill()
@@ -127,7 +130,7 @@ async def dictation(directory: Path) -> Printed:
         ctl = Ctl(bus.environment)
         async with contextlib.AsyncExitStack() as ends, BusClient(bus.address) as witness:
             serving = await ends.enter_async_context(daemon(bus, directory))
-            async with ctl.following("listen", "listening"):
+            async with ctl.following("listen", "listening", last="daemon-connected"):
                 await witness.subscribe("Transcribed")
                 await _dictate(ctl, serving)
                 await asyncio.gather(
