@@ -133,6 +133,17 @@ def test_installing_from_a_folder_without_the_daemon_changes_nothing(manager: Us
     assert "there is no coldvoxd in /usr/games" in refused.stderr
 
 
+def probed(manager: UserManager, unit: str) -> tuple[dict[str, str], str]:
+    """Start a unit whose program is a probe; return what it found, and the journal since then.
+
+    Not that of the unit: the journal may not know the unit of a process that has ended before it looks at its lines.
+    """
+    before = len(manager.journal())
+    manager.systemctl("start", unit, check=False)
+    journal = manager.journal()[before:]
+    return dict(line.split("PROBE ", 1)[1].split("=", 1) for line in journal.splitlines() if "PROBE " in line), journal
+
+
 def test_the_sandbox_is_really_in_force(manager: UserManager) -> None:
     """In user units systemd silently ignores several of these directives, so their effects are tested."""
     script = manager.write("probe.py", PROBE)
@@ -142,11 +153,9 @@ def test_the_sandbox_is_really_in_force(manager: UserManager) -> None:
         f"[Service]\nType=oneshot\nEnvironment=SEEN_BY_ALL={public}\nExecStart=\nExecStart={sys.executable} {script}\n",
     )
     manager.systemctl("daemon-reload")
-    manager.systemctl("start", UNIT, check=False)
-    journal = manager.journal(UNIT)
+    found, journal = probed(manager, UNIT)
     manager.run("rm", drop_in, public)
     manager.systemctl("daemon-reload")
-    found = dict(line.split("PROBE ", 1)[1].split("=", 1) for line in journal.splitlines() if "PROBE " in line)
     assert found == {
         "network": "EAFNOSUPPORT",
         "home": "EROFS",
@@ -192,11 +201,9 @@ def test_the_unit_that_fetches_may_use_the_network_and_write_its_cache_and_nothi
         f".config/systemd/user/{FETCH}.d/probe.conf", f"[Service]\nExecStart=\nExecStart={sys.executable} {script}\n"
     )
     manager.systemctl("daemon-reload")
-    manager.systemctl("start", FETCH, check=False)
-    journal = manager.journal(FETCH)
+    found, journal = probed(manager, FETCH)
     manager.run("rm", drop_in)
     manager.systemctl("daemon-reload")
-    found = dict(line.split("PROBE ", 1)[1].split("=", 1) for line in journal.splitlines() if "PROBE " in line)
     assert found == {
         "network": "allowed",
         "bus": "EACCES",
