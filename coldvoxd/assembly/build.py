@@ -6,8 +6,8 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
+from coldvoxd.assembly.microphone import open_microphone
 from coldvoxd.assembly.parts import Audio, Bus, Host, Parts, Recognition
 from coldvoxd.assembly.reload import use_settings
 from coldvoxd.audio.portaudio import PortAudioMicrophone
@@ -17,16 +17,16 @@ from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.desktop_notices import DesktopNotices
 from coldvoxd.bus.peers.user_units import Units
 from coldvoxd.bus.service import BusService
-from coldvoxd.capture.device_setting import VIRTUAL, DeviceSetting
+from coldvoxd.capture.device_setting import DeviceSetting
 from coldvoxd.capture.microphone_control import MicrophoneController
 from coldvoxd.capture.state import CaptureCondition, CaptureState
 from coldvoxd.capture.stream import CaptureStream
 from coldvoxd.core import channels
 from coldvoxd.core.failover_notice import NoticeState
 from coldvoxd.core.metrics import Metrics
-from coldvoxd.core.ports import Controls, Microphone
+from coldvoxd.core.ports import Controls
 from coldvoxd.core.recognition_state import ProvidersFound, StartReleased
-from coldvoxd.core.settings import MicrophoneSettings, ModelSettings, Settings
+from coldvoxd.core.settings import ModelSettings, Settings
 from coldvoxd.dictation.channel_selector import ChannelSelector
 from coldvoxd.dictation.controller import DictationController
 from coldvoxd.dictation.last_utterance import LastUtterance
@@ -54,7 +54,6 @@ from coldvoxd.recognition.factory import engine_at_start, find_backends
 from coldvoxd.recognition.supervisor import Supervisor
 from coldvoxd.recognition.unloading import Unloading
 from coldvoxd.vad.silero import SileroDetector
-from coldvoxd.virtual.microphone import VirtualMicrophone
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,10 +296,3 @@ def _host(base: _Base, recognition: Recognition, audio: Audio, dictation: Dictat
         reexec,
         base.activity,
     )
-
-
-def open_microphone(settings: MicrophoneSettings) -> Microphone:
-    """Return the microphone named in the settings, not yet opened."""
-    if settings.device.startswith(VIRTUAL):
-        return VirtualMicrophone(Path(settings.device.removeprefix(VIRTUAL)))
-    return PortAudioMicrophone(settings)

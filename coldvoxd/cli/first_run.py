@@ -15,9 +15,10 @@ from coldvoxd import settings_file
 from coldvoxd.cli.exit_codes import Exit, UsageFault
 from coldvoxd.cli.first_run_arguments import DEFAULT_MINUTES, DEFAULT_OUTPUT
 from coldvoxd.cli.output import Output, StatusLine, json_line, print_remark, terminal_width
-from coldvoxd.cli.page_reading import VIRTUAL, is_wanted, read_page
+from coldvoxd.cli.page_reading import is_wanted, read_page
 from coldvoxd.cli.transcript_files import write
 from coldvoxd.core.errors import CaptureFault, ResourcesExhausted
+from coldvoxd.core.provider_names import short_name
 from coldvoxd.core.settings import Settings
 from coldvoxd.core.sizes import size_text
 from coldvoxd.core.values import ModelFiles, Precision
@@ -238,7 +239,7 @@ def _variants(found: Mapping[Precision, ModelFiles], settings: Settings) -> dict
 
 def _named(provider: str) -> list[str]:
     """Return the accelerator that the settings name, if they name one."""
-    return [] if provider in {AUTO, CPU} or provider.startswith(VIRTUAL) else [provider]
+    return [] if short_name(provider) in {AUTO, CPU, "virtual"} else [provider]
 
 
 def _announce(variants: Mapping[Variant, int], output: Output) -> None:

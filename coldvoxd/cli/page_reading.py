@@ -6,17 +6,15 @@ import queue
 import select
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from coldvoxd.audio.portaudio import PortAudioMicrophone
+from coldvoxd.assembly.microphone import open_microphone
 from coldvoxd.cli.output import Output, StatusLine, is_terminal, print_remark
 from coldvoxd.core.audio_values import Chunk
 from coldvoxd.core.errors import CaptureFault
 from coldvoxd.core.mixdown import mixed
-from coldvoxd.core.ports import Microphone
 from coldvoxd.core.settings import EndpointSettings, MicrophoneSettings
 from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE
 from coldvoxd.evaluate.engines import as_file
@@ -24,7 +22,6 @@ from coldvoxd.first_run.speech import page
 from coldvoxd.vad.silero import SileroDetector
 from coldvoxd.virtual.microphone import VirtualMicrophone
 
-VIRTUAL = "virtual:"
 LONGEST_S = 240.0
 """Seconds after which a recording ends in any case; the page takes about one minute."""
 QUIET_S = 6.0
@@ -72,10 +69,7 @@ def _recorded(settings: MicrophoneSettings, *, has_keys: bool) -> npt.NDArray[np
     def deliver(chunk: Chunk) -> None:
         chunks.put(chunk.samples if chunk.samples.ndim == 1 else mixed(chunk.samples))
 
-    virtual = settings.device.startswith(VIRTUAL)
-    microphone: Microphone = (
-        VirtualMicrophone(Path(settings.device.removeprefix(VIRTUAL))) if virtual else PortAudioMicrophone(settings)
-    )
+    microphone = open_microphone(settings)
     opened = microphone.open(deliver)
     try:
         return _until_the_end(chunks, opened.name, has_keys=has_keys)
