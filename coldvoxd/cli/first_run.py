@@ -256,7 +256,9 @@ def _announce(variants: Mapping[Variant, int], output: Output) -> None:
 
 
 def _files(target: Path) -> dict[str, Path]:
-    """Return the files of the report by suffix, if they can be written. Raises UsageFault."""
+    """Return the files of the report by suffix, if they can be written; in a folder they have the usual name. Raises UsageFault."""
+    if target.is_dir():
+        target /= DEFAULT_OUTPUT
     stem = target.with_suffix("") if target.suffix in _SUFFIXES else target
     files = {suffix: stem.with_name(f"{stem.name}{suffix}") for suffix in _SUFFIXES}
     for suffix, path in files.items():

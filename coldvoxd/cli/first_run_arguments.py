@@ -48,7 +48,7 @@ def add_first_run_options(command: argparse.ArgumentParser) -> None:
         "--output",
         type=Path,
         metavar="FILE",
-        help=f"write the report to FILE.md and FILE.json (default: {DEFAULT_OUTPUT} in this folder)",
+        help=f"write the report to FILE.md and FILE.json (default: {DEFAULT_OUTPUT} in this folder, or in FILE if it is a folder)",
     )
 
 

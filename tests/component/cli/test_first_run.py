@@ -321,16 +321,20 @@ def test_memory_that_is_short_is_named_before_anything_is_loaded(begin: Begin, t
         (("--minutes", "0"), "not a number of minutes"),
         (("--output", "no/report.md"), "cannot be written"),
         (("--output", "mine.md"), "is no report of a first run"),
+        (("--output", "notes/"), "notes/coldvoxd-first-run.md exists, and is no report of a first run"),
     ],
 )
 def test_wrong_arguments_end_it_at_once(begin: Begin, tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
     (tmp_path / "mine.md").write_text("# My diary\n")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "coldvoxd-first-run.md").write_text("# My notes\n")
     process = begin(*MINI, *arguments, home=tmp_path)
     out, err = process.communicate(timeout=LIMIT_S)
     assert (process.returncode, out) == (Exit.USAGE, "")
     assert message in err
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["mine.md"]
     assert (tmp_path / "mine.md").read_text() == "# My diary\n"
+    assert [path.name for path in (tmp_path / "notes").iterdir()] == ["coldvoxd-first-run.md"]
 
 
 def test_a_model_that_is_missing(begin: Begin, tmp_path: Path) -> None:
