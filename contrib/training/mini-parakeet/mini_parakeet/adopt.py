@@ -70,6 +70,12 @@ def product_names(layers: int) -> Iterator[str]:
             yield f"layers.{layer}.{part}.weight"
 
 
+def layers_in(path: Path) -> int:
+    """How many layers an exported encoder has."""
+    _, products = stored_weights(path)
+    return (len(products) - len(list(product_names(0)))) // (len(list(product_names(1))) - len(list(product_names(0))))
+
+
 def adopt_encoder(model: MiniParakeet, path: Path) -> None:
     """Batch norms were folded into the convolutions before them: they become plain offsets."""
     weights, products = stored_weights(path)
@@ -165,8 +171,9 @@ def adopt(source: Path, tokenizer: Tokenizer, corpora: Path) -> MiniParakeet:
     lines = (source / "vocab.txt").read_text(encoding="utf-8").splitlines()
     old_pieces = [line.rsplit(" ", 1)[0] for line in lines]
     torch.manual_seed(0)
-    model = MiniParakeet(ModelSettings(tokenizer.size))
-    adopt_encoder(model, source / "encoder-model.onnx")
+    encoder = source / "encoder-model.onnx"
+    model = MiniParakeet(ModelSettings(tokenizer.size, layers=layers_in(encoder)))
+    adopt_encoder(model, encoder)
     shared = adopt_decoder(model, source / "decoder_joint-model.onnx", old_pieces, tokenizer.pieces())
     print(f"{shared} of {tokenizer.size + 1} pieces are shared")
     corpus = Corpus(corpora / "train-flite")

@@ -1,7 +1,7 @@
 """The mean of several stages' weights, each with a share (model soups, Wortsman et al. 2022).
 
-Stages that went on from the same weights at a low rate lie in one basin of the loss: their mean is often better on speech that
-none of them was trained on than each of them.
+Stages that went on from the same weights at a low rate lie in one basin of the loss: their mean is often better than
+each of them on speech that none of them was trained on.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ Weights = Mapping[str, torch.Tensor]
 
 
 def mean(parts: list[tuple[Weights, float]]) -> dict[str, torch.Tensor]:
-    """The weighted mean of all parameters; counters are the first part's. Raises ValueError if the shares are not 1 in sum."""
+    """The weighted mean of all parameters; counters are the first part's.
+
+    Raises ValueError if the shares are not 1 in sum.
+    """
     if not isclose(sum(share for _, share in parts), 1.0, abs_tol=1e-6) or min(share for _, share in parts) < 0:
         raise ValueError("Shares must not be negative, and must be 1 in sum.")
     first, _ = parts[0]

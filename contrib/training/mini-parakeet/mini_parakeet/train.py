@@ -232,7 +232,7 @@ STAGES["halves"] = replace(
     peak_rate=4.5e-4,
     starts_from="paused",
 )
-"""Round five: the parts before and after a pause by themselves, as the daemon recognizes them; twice as much of Kokoro."""
+"""Round five: the parts before and after a pause by themselves, as the daemon hears them; twice as much of Kokoro."""
 STAGES["gathered"] = replace(
     STAGES["halves"],
     mixture=replace(
@@ -254,6 +254,50 @@ STAGES["gathered"] = replace(
     starts_from="mean",
 )
 """Round five goes on from a mean of `paused`, `paused-again` and `halves`, with more of the synthesizers."""
+STAGES["deepened"] = replace(
+    STAGES["gathered"],
+    mixture=replace(
+        STAGES["gathered"].mixture,
+        sources={
+            **NATURAL,
+            "train-natural": 0.34,
+            "train-espeak": 0.17,
+            "train-espeak-salad": 0.13,
+            "train-flite": 0.11,
+            "train-flite-salad": 0.05,
+            "train-hibari": 0.1,
+            "train-hibari-salad": 0.07,
+            "train-pico": 0.1,
+            "train-pico-salad": 0.07,
+            "train-joe": 0.07,
+            "alone": 0.09,
+            "barista": 0.2,
+            "digits": 0.24,
+        },
+        empty_share=0.06,
+        shares=Shares(
+            inside=0.22, between=0.1, after=0.07, prefix=0.09, following=0.05, fragment=0.05, half=0.12, shuffle=0.07
+        ),
+    ),
+    steps=13_000,
+    peak_rate=9e-4,
+    warmup=300,
+    ctc_weight=0.15,
+    starts_from="six-layers",
+    averages_steps=600,
+)
+"""Round six: a sixth layer (`deepen`), a higher rate for longer, words in any order more often, and the CTC head."""
+STAGES["gentle"] = replace(
+    STAGES["deepened"],
+    mixture=replace(STAGES["deepened"].mixture, gentle_share=0.65, empty_share=0.07),
+    steps=3300,
+    peak_rate=2e-4,
+    warmup=60,
+    ctc_weight=0.1,
+    starts_from="deepened",
+    averages_steps=400,
+)
+"""Round six ends with voices and recordings that are mostly left nearly as they are."""
 for _speaker in SPEAKERS:
     STAGES[f"without-{_speaker}"] = replace(
         STAGES["final"],
@@ -446,6 +490,8 @@ def run_stage(
     stored: dict[str, Any] = {}
     if running.exists():
         stored = torch.load(running, weights_only=True)
+        model = MiniParakeet(ModelSettings(**stored["settings"]))
+        optimizer = new_optimizer(model, stage)
         model.load_state_dict(stored["model"])
         step, spent_s = stored["step"], stored["spent_s"]
         fresh_at = stored.get("fresh_at", 0)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mini_parakeet.adopt import product_names, stored_weights, torch_gates
+from mini_parakeet.adopt import layers_in, product_names, stored_weights, torch_gates
 from mini_parakeet.model import LSTM_LAYERS, MiniParakeet
 from mini_parakeet.tokenizer import Tokenizer
 
@@ -24,6 +24,7 @@ def test_nameless_products_of_the_encoder_stand_in_the_order_of_its_layers(
     exported: Path, talkative: MiniParakeet
 ) -> None:
     _, products = stored_weights(exported / "encoder-model.onnx")
+    assert layers_in(exported / "encoder-model.onnx") == talkative.settings.layers
     state = talkative.encoder.state_dict()
     for name, product in zip(product_names(talkative.settings.layers), products, strict=True):
         np.testing.assert_array_equal(product, state[name])
