@@ -29,6 +29,8 @@ class ScreenLock:
     def __init__(self, connection: Connection, on_lock: Callable[[bool], None]) -> None:
         self._connection = connection
         self._on_lock = on_lock
+        self._changed: set[str] = set()
+        """Screen savers that have reported a change: an answer may be older."""
 
     async def watch(self) -> None:
         """Report from now on, immediately if a screen saver is active. Raises BusUnavailable."""
@@ -36,7 +38,7 @@ class ScreenLock:
             source = Source(interface, interface, "ActiveChanged", signature="b")
             await self._connection.signals.subscribe(source, self._note)
         for interface, path in SCREEN_SAVERS.items():
-            if await self._is_active(interface, path):
+            if await self._is_active(interface, path) and interface not in self._changed:
                 self._on_lock(True)
 
     async def _is_active(self, interface: str, path: str) -> bool:
@@ -50,4 +52,5 @@ class ScreenLock:
             return False
 
     def _note(self, message: Message) -> None:
+        self._changed.add(str(message.interface))
         self._on_lock(message.body[0])

@@ -1,10 +1,9 @@
 """UPower on the system bus: whether the machine runs on battery power."""
 
-import asyncio
 from collections.abc import Callable
 
 from coldvoxd.bus.connection import SYSTEM_BUS, Connection
-from coldvoxd.bus.library import DBusError, Message, MessageFlag, Variant
+from coldvoxd.bus.library import DBusError, Message, MessageFlag, MessageType, Variant
 from coldvoxd.bus.peers.logind import system_address
 from coldvoxd.bus.signals import Source
 from coldvoxd.core.errors import BusUnavailable
@@ -24,7 +23,6 @@ class UPower:
         """Use `open` to create an instance."""
         self._connection = connection
         self._on_battery: Callable[[bool], None] = lambda _: None
-        self._looking: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(cls) -> "UPower":
@@ -41,16 +39,18 @@ class UPower:
             await signals.subscribe(source, self._note)
         except DBusError as fault:
             raise BusUnavailable(f"The system bus reports: {fault}") from fault
-        await self._look()
+        self._look()
         await self._connection.wait_until_lost()
 
     async def close(self) -> None:
         """Disconnect from the bus."""
-        if self._looking is not None:
-            self._looking.cancel()
         await self._connection.aclose()
 
-    async def _look(self) -> None:
+    def _look(self) -> None:
+        """Ask for the state. The answer is reported in order with signals: it never replaces a newer state."""
+        if not self._connection.signals.owner(NAME):
+            self._report(False)
+            return
         call = Message(
             destination=NAME,
             path=PATH,
@@ -60,16 +60,17 @@ class UPower:
             body=[NAME, "OnBattery"],
             flags=MessageFlag.NO_AUTOSTART,
         )
-        try:
-            found = await self._connection.ask(call) if self._connection.signals.owner(NAME) else None
-        except DBusError:
-            found = None
-        except BusUnavailable:
+        self._connection.ask_then(call, self._answered)
+
+    def _answered(self, reply: Message | None) -> None:
+        if reply is None:
             return  # `wait_until_lost` raises it
+        answers = reply.message_type is MessageType.METHOD_RETURN and reply.body
+        found = reply.body[0] if answers else None
         self._report(found.value if isinstance(found, Variant) else False)
 
     def _owner_changed(self, _before: str, _after: str) -> None:
-        self._looking = asyncio.get_running_loop().create_task(self._look(), name="upower")
+        self._look()
 
     def _note(self, message: Message) -> None:
         interface, changed, _ = message.body

@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from coldvoxd.bus.library import Variant
+from coldvoxd.bus.library import PropertyAccess, ServiceInterface, Variant, dbus_property
 from coldvoxd.bus.peers.upower import NAME, PATH
 from coldvoxd.host.battery import BatteryWatch
+from tests.support.bus.library import MessageBus, close
 from tests.support.bus.logind import MOCK, PYTHON
 from tests.support.bus.private_bus import BusClient, BusError, PrivateBus
 from tests.support.eventually import eventually
@@ -86,6 +87,36 @@ async def test_a_upower_that_ends_leaves_a_machine_on_mains(system: PrivateBus) 
             await plug(client, on_battery=True)
             await eventually(lambda: told == [True])
         await eventually(lambda: told == [True, False])
+
+
+class Unplugged(ServiceInterface):
+    """A machine that is unplugged as soon as it is asked: the change can arrive with the answer."""
+
+    def __init__(self) -> None:
+        super().__init__(NAME)
+        self._on_battery = False
+        self.is_there = False
+        """The library itself reads the property before the service is on the bus."""
+
+    @dbus_property(access=PropertyAccess.READ)  # type: ignore[untyped-decorator]
+    def OnBattery(self) -> "b":  # type: ignore[name-defined]  # noqa: F821, N802 - D-Bus's names and types
+        before, self._on_battery = self._on_battery, self.is_there
+        if self.is_there and not before:
+            asyncio.get_running_loop().call_soon(self.emit_properties_changed, {"OnBattery": True})
+        return before
+
+
+async def test_an_answer_that_is_older_than_a_change_is_not_taken(system: PrivateBus) -> None:
+    service = await MessageBus(bus_address=system.address).connect()
+    machine = Unplugged()
+    service.export(PATH, machine)
+    await service.request_name(NAME)
+    machine.is_there = True
+    async with watching() as told:
+        await eventually(lambda: told)
+        await asyncio.sleep(0.1)
+        assert told == [True]
+    await close(service)
 
 
 async def test_without_a_system_bus_the_machine_runs_on_mains(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,13 @@ async def test_a_lock_that_nothing_asked_for_is_not_followed(bus: PrivateBus) ->
         assert not lock.is_surely_unlocked()
 
 
+async def test_an_answer_that_is_older_than_a_change_is_not_taken(bus: PrivateBus) -> None:
+    covers: list[str] = []
+    async with screen_saver(bus.address, active=True) as saver, watched(bus, covers) as lock:
+        saver.unlocks_when_asked = True
+        await eventually(lock.is_surely_unlocked, what="an unlocked screen")
+
+
 async def test_the_answer_follows_the_lock_and_the_microphone_is_left_alone(bus: PrivateBus) -> None:
     covers: list[str] = []
     async with screen_saver(bus.address) as saver, watched(bus, covers) as lock:

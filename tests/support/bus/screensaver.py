@@ -1,5 +1,6 @@
 """A desktop's screen saver on the bus, reduced to locking."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
@@ -14,10 +15,15 @@ class ScreenSaver(ServiceInterface):
     def __init__(self, name: str, *, active: bool) -> None:
         super().__init__(name)
         self._active = active
+        self.unlocks_when_asked = False
+        """The change follows at once on the answer, and can arrive with it."""
 
     @method()  # type: ignore[untyped-decorator]
     def GetActive(self) -> "b":  # type: ignore[name-defined]  # noqa: F821, N802 - D-Bus's names and types
-        return self._active
+        active = self._active
+        if self.unlocks_when_asked:
+            asyncio.get_running_loop().call_soon(self.unlock)
+        return active
 
     @signal()  # type: ignore[untyped-decorator]
     def ActiveChanged(self, active) -> "b":  # type: ignore[no-untyped-def, name-defined]  # noqa: ANN001, F821, N802
