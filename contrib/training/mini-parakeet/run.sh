@@ -101,6 +101,15 @@ align() {
     module alignment --work "$work" "${corpora[@]}"
 }
 
+# The words' ends of the clips that an earlier stage misheard, and of words in any order.
+align_again() {
+    local corpora=(train-{espeak,hibari,pico,flite}{,-salad} train-joe)
+    [[ ! -f "$work/corpus/aligned-again" ]] || return 0
+    for corpus in "${corpora[@]}"; do rm -f "$work/corpus/$corpus.aligned"; done
+    module alignment --work "$work" --scorer "$1" "${corpora[@]}"
+    touch "$work/corpus/aligned-again"
+}
+
 prepare_four() {
     need_data
     mkdir -p "$work/corpus"
@@ -147,6 +156,28 @@ five() {
     module mean five paused=0.5 halves=0.15 paused-again=0.1 gathered=0.25 --work "$work"
     module export "$work/five.pt" "$work/export"
     stage=five
+}
+
+# Round six: from the weights of round five, named with --first, a layer more, two stages and their mean.
+six() {
+    need_data
+    if [[ ! -f "$first/vocab.txt" ]]; then
+        echo "run.sh: name the folder of round five's files with --first DIR (README.md, \"Round six\")" >&2
+        exit 2
+    fi
+    shipped="$first"
+    prepare_four
+    if [[ ! -f "$work/five.pt" ]]; then module adopt "$first" --pieces kept --as-stage five --work "$work"; fi
+    voices_four
+    if [[ ! -f "$work/six-layers.pt" ]]; then module deepen five six-layers --work "$work"; fi
+    local options=(--work "$work" --data "$data")
+    if [[ "$rehearse" == yes ]]; then options+=(--steps 3); fi
+    module train deepened "${options[@]}"
+    align_again deepened
+    module train gentle "${options[@]}"
+    module mean six deepened=0.4 gentle=0.6 --work "$work"
+    module export "$work/six.pt" "$work/export"
+    stage=six
 }
 
 # Each background job is a process group of its own, whose number is in work/jobs.
@@ -269,6 +300,12 @@ case "$step" in
         five
         judge
         ;;
+    six)
+        need_data
+        setup
+        six
+        judge
+        ;;
     all)
         need_data
         setup
@@ -279,7 +316,7 @@ case "$step" in
         ;;
     *)
         echo "usage: run.sh all|setup|synthesize|train|export|evaluate|test [--data DIR] [--first DIR] [--left-out] [--rehearse]" >&2
-        echo "       run.sh bg|four|five|judge --data DIR, run.sh pause|resume|stop|listen|checkpoint|continue" >&2
+        echo "       run.sh bg|four|five|six|judge --data DIR, run.sh pause|resume|stop|listen|checkpoint|continue" >&2
         exit 2
         ;;
 esac
