@@ -49,6 +49,15 @@ export OPENBLAS_NUM_THREADS=1
 shipped="$(realpath ../../../coldvoxd/data/mini)"
 stage=paused
 
+need_first() {
+    need_data
+    if [[ ! -f "$first/vocab.txt" ]]; then
+        echo "run.sh: name the folder of round $1's files with --first DIR (README.md, \"Round $2\")" >&2
+        exit 2
+    fi
+    shipped="$first"
+}
+
 need_data() {
     if [[ ! -d "$data/spoken-digits" || ! -d "$data/barista" ]]; then
         echo "run.sh: name the folder of spoken-digits/ and barista/ with --data DIR" >&2
@@ -139,12 +148,7 @@ train_four() {
 
 # Round five: from the weights of round four, named with --first, three stages and the mean of all four.
 five() {
-    need_data
-    if [[ ! -f "$first/vocab.txt" ]]; then
-        echo "run.sh: name the folder of round four's files with --first DIR (README.md, \"Round five\")" >&2
-        exit 2
-    fi
-    shipped="$first"
+    need_first four five
     prepare_four
     if [[ ! -f "$work/paused.pt" ]]; then module adopt "$first" --pieces kept --as-stage paused --work "$work"; fi
     voices_four
@@ -160,12 +164,7 @@ five() {
 
 # Round six: from the weights of round five, named with --first, a layer more, two stages and their mean.
 six() {
-    need_data
-    if [[ ! -f "$first/vocab.txt" ]]; then
-        echo "run.sh: name the folder of round five's files with --first DIR (README.md, \"Round six\")" >&2
-        exit 2
-    fi
-    shipped="$first"
+    need_first five six
     prepare_four
     if [[ ! -f "$work/five.pt" ]]; then module adopt "$first" --pieces kept --as-stage five --work "$work"; fi
     voices_four
