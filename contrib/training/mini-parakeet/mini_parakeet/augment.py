@@ -110,7 +110,48 @@ def coughs(rng: Rng, length: int) -> Samples:
     return _unit_power(out)
 
 
+def beeps(rng: Rng, length: int) -> Samples:
+    """Signals of telephones, alarms and ovens: one or two steady tones, on and off."""
+    times = np.arange(length, dtype=np.float32) / SAMPLE_RATE
+    out = np.zeros(length, np.float32)
+    for pitch in rng.uniform(350, 3200, int(rng.integers(1, 3))):
+        out += np.sin(np.float32(2 * np.pi * pitch) * times)
+    period_s, on = rng.uniform(0.08, 1.2), rng.uniform(0.2, 0.8)
+    gate = ((times + rng.uniform(0, period_s)) % period_s < on * period_s).astype(np.float32)
+    rounded = np.convolve(gate, np.full(160, 1 / 160, np.float32), "same")[:length]
+    return _unit_power(out * rounded + 0.001 * white(rng, length))
+
+
+def slow_curve(rng: Rng, length: int, hz: float) -> Samples:
+    """A curve from -1 to 1 that turns about `hz` times in a second."""
+    knots = rng.uniform(-1, 1, 2 + int(length * hz / SAMPLE_RATE))
+    places = np.linspace(0, len(knots) - 1, length)
+    return np.interp(places, np.arange(len(knots)), knots).astype(np.float32)
+
+
+def motors(rng: Rng, length: int) -> Samples:
+    """Engines, razors, animals: a buzz whose pitch and level wander, through one or two fixed resonances."""
+    pitch = rng.uniform(40, 600) * 2 ** (rng.uniform(0, 0.8) * slow_curve(rng, length, rng.uniform(0.3, 3)))
+    phase = np.cumsum(pitch) / SAMPLE_RATE
+    buzz = 2 * (phase % 1) - 1
+    for centre in rng.uniform(250, 3500, int(rng.integers(1, 3))):
+        radius = rng.uniform(0.8, 0.98)
+        buzz = lfilter([1.0], [1.0, -2 * radius * np.cos(2 * np.pi * centre / SAMPLE_RATE), radius**2], buzz)
+    level = np.maximum(0, 0.5 + slow_curve(rng, length, rng.uniform(0.5, 8)))
+    return _unit_power(buzz * level + 0.003 * white(rng, length))
+
+
+def gusts(rng: Rng, length: int) -> Samples:
+    """Wind, paper, taps running: coloured noise that swells and falls, at times as fast as syllables."""
+    level = np.maximum(0, 0.4 + slow_curve(rng, length, rng.uniform(0.5, 12)))
+    return _unit_power(coloured(rng, length) * level + 0.003 * white(rng, length))
+
+
 NOISES: tuple[Callable[[Rng, int], Samples], ...] = (white, coloured, coloured, hum, clicks, tones, coughs)
+
+
+ALONE: tuple[Callable[[Rng, int], Samples], ...] = (beeps, motors, motors, gusts)
+"""What is heard only while nobody speaks, so that speech is trained in the noises that it is judged in."""
 
 
 def noise(rng: Rng, length: int) -> Samples:
@@ -255,7 +296,8 @@ def non_speech(rng: Rng) -> Samples:
     kind = rng.random()
     if kind < 0.12:
         return np.zeros(length, np.float32)
-    out = noise(rng, length) * 10 ** rng.uniform(-3, -0.5)
+    main = noise if rng.random() < 0.6 else ALONE[int(rng.integers(len(ALONE)))]
+    out = main(rng, length) * 10 ** rng.uniform(-3, -0.5)
     if kind < 0.5:
         out = out + noise(rng, length) * 10 ** rng.uniform(-3, -0.5)
     if kind > 0.85:

@@ -103,8 +103,8 @@ def pause_after(clip: Clip, rng: Rng, seconds: float | None = None) -> Samples:
 
 
 def drawn_cut(clip: Clip, rng: Rng) -> int:
-    """How many words come before a pause; where the speaker paused, if anywhere, in four cases of five."""
-    if clip.breaks and rng.random() < 0.8:
+    """How many words come before a pause; in half the cases where the speaker paused, if anywhere."""
+    if clip.breaks and rng.random() < 0.5:
         return int(rng.choice(clip.breaks)) + 1
     return int(rng.integers(1, len(clip.cuts) + 1))
 

@@ -30,7 +30,7 @@ from mini_parakeet.model import SUBSAMPLING, encoder_frames
 from mini_parakeet.tokenizer import Tokenizer
 
 HUMAN = ("barista", "digits")
-"""Groups of human speech: so few voices that they are always bent to the full."""
+"""Groups of human speech: so few voices that they are bent to the full, always or mostly."""
 SHORTEST_SAMPLES = 1_920
 LONGEST_SAMPLES = 18 * SAMPLE_RATE
 LONGEST_CONTEXT = 60
@@ -62,6 +62,10 @@ class Mixture:
     """Share of items over the whole of which there is faint noise."""
     lowest_peak: float = -2.1
     """The lowest level of an item's peak, as a power of ten."""
+    tight_share: float = 0.0
+    """Share of items that begin and end with speech, on top of those whose drawn silences are none."""
+    human_full_share: float = 1.0
+    """Share of clips of humans that are bent to the full, whatever the rest of the item gets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +223,9 @@ class Composer:
         if name == "digits":
             clips = [self._digit_run(clips[0]) if self.rng.random() < 0.5 else clips[0]]
         said = self.writer.compose(clips)
-        bent = voiced(said.samples, self.rng, FULL if name in HUMAN else strength, rings_on=not said.ends)
+        if name in HUMAN and self.rng.random() < self.mixture.human_full_share:
+            strength = FULL
+        bent = voiced(said.samples, self.rng, strength, rings_on=not said.ends)
         return replace(said, samples=bent)
 
     def _silence(self) -> Samples:
@@ -239,7 +245,8 @@ class Composer:
             return [Item(log_mel(non_speech(rng)), [])]
         strength, recording = (GENTLE if rng.random() < mixture.gentle_share else mixture.strength for _ in range(2))
         count = int(rng.integers(2, 6)) if rng.random() < mixture.chain_share else 1
-        parts = [self._silence()]
+        tight = rng.random() < mixture.tight_share
+        parts = [np.zeros(0, np.float32) if tight else self._silence()]
         texts = []
         context = ""
         ends = False
@@ -256,7 +263,7 @@ class Composer:
             texts.append(said.text)
             if context or ends:
                 break
-        parts[-1] = np.zeros(0, np.float32) if ends else self._silence()
+        parts[-1] = np.zeros(0, np.float32) if ends or tight else self._silence()
         samples = np.concatenate(parts)
         if rng.random() < 0.08:
             samples = self._with_babble(samples)

@@ -298,6 +298,35 @@ STAGES["gentle"] = replace(
     averages_steps=400,
 )
 """Round six ends with voices and recordings that are mostly left nearly as they are."""
+STAGES["evened"] = replace(
+    STAGES["deepened"],
+    mixture=replace(
+        STAGES["deepened"].mixture,
+        sources={
+            **STAGES["deepened"].mixture.sources,
+            "train-natural": 0.36,
+            "train-espeak": 0.21,
+            "train-espeak-salad": 0.11,
+            "train-hibari-salad": 0.06,
+            "train-pico-salad": 0.06,
+            "barista": 0.19,
+            "digits": 0.34,
+        },
+        gentle_share=0.45,
+        empty_share=0.08,
+        tight_share=0.2,
+        human_full_share=0.65,
+        shares=Shares(
+            inside=0.22, between=0.15, after=0.06, prefix=0.08, following=0.1, fragment=0.05, half=0.08, shuffle=0.05
+        ),
+    ),
+    steps=11_000,
+    peak_rate=7e-4,
+    warmup=150,
+    ctc_weight=0.1,
+    starts_from="averaged",
+)
+"""Round six goes on from its mean: more that ends before the next sentence begins, more digits, more kinds of noise."""
 for _speaker in SPEAKERS:
     STAGES[f"without-{_speaker}"] = replace(
         STAGES["final"],
@@ -308,6 +337,18 @@ for _speaker in SPEAKERS:
         ),
         steps=300,
     )
+PAIRS_LEFT_OUT = (("george", "lucas"), ("jackson", "nicolas"))
+for _pair in PAIRS_LEFT_OUT:
+    STAGES[f"without-{'-'.join(_pair)}"] = replace(
+        STAGES["evened"],
+        mixture=replace(STAGES["evened"].mixture, excluded=tuple(f"digits-{_speaker}" for _speaker in _pair)),
+        steps=8_000,
+        peak_rate=1e-3,
+        warmup=300,
+        ctc_weight=0.15,
+        starts_from="first-deepened",
+    )
+"""Round six without two of the four speakers, from the first model, which had heard no human; only for judging."""
 
 
 CHECKED_AFTER_S = 3600

@@ -7,7 +7,7 @@ from mini_parakeet import augment
 from mini_parakeet.corpus import SAMPLE_RATE
 
 
-@pytest.mark.parametrize("kind", augment.NOISES)
+@pytest.mark.parametrize("kind", [*augment.NOISES, *augment.ALONE])
 def test_every_noise_has_unit_power(kind: object) -> None:
     assert callable(kind)
     samples = kind(np.random.default_rng(1), SAMPLE_RATE)

@@ -55,6 +55,15 @@ def test_a_mixture_without_any_corpus_is_refused(corpora: Path, tokenizer: Token
         Composer(corpora, Mixture({"nothing": 1.0}), tokenizer, np.random.default_rng(0))
 
 
+def test_tight_items_have_no_silence_around_them(corpora: Path, tokenizer: Tokenizer) -> None:
+    def mean_frames(tight_share: float) -> float:
+        mixture = Mixture({"digits": 1.0}, chain_share=0.0, empty_share=0.0, tight_share=tight_share)
+        composer = Composer(corpora, mixture, tokenizer, np.random.default_rng(0))
+        return float(np.mean([composer.items()[0].features.shape[1] for _ in range(60)]))
+
+    assert mean_frames(1.0) < 0.8 * mean_frames(0.0)
+
+
 def test_the_assumed_alignment_covers_speech_with_its_tokens_in_order(tokenizer: Tokenizer) -> None:
     tokens = tokenizer.encode("Open the file.")
     item = Item(np.zeros((128, 200), np.float32), tokens, speech=(8_000, 24_000))

@@ -24,6 +24,10 @@ def test_the_learning_rate_rises_then_falls_to_nearly_nothing() -> None:
 def test_no_stage_hears_the_speaker_it_leaves_out() -> None:
     for speaker in SPEAKERS:
         assert train.STAGES[f"without-{speaker}"].mixture.excluded == (f"digits-{speaker}",)
+    assert {speaker for pair in train.PAIRS_LEFT_OUT for speaker in pair} == set(SPEAKERS)
+    for pair in train.PAIRS_LEFT_OUT:
+        stage = train.STAGES["without-" + "-".join(pair)]
+        assert set(stage.mixture.excluded) == {f"digits-{speaker}" for speaker in pair}
     for name in ("easy", "base", "commands"):
         assert "digits" not in train.STAGES[name].mixture.sources
 
