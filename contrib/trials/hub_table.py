@@ -5,7 +5,7 @@ contrib/trials/hub_table.py           a Markdown table: fault, progress messages
 contrib/trials/hub_table.py --json    one JSON object per line for each fault
 
 The hub is the tests' (tests/support/models/hub.py), the client is huggingface_hub, the files are those of the bundled
-model (9.9 MB). The exit code is 1 if a fetch ended otherwise than expected.
+model (11.5 MB). The exit code is 1 if a fetch ended otherwise than expected.
 """
 
 import argparse

@@ -49,8 +49,8 @@ async def test_it_asks_for_words_while_they_are_spoken_and_shows_them(tmp_path: 
             session = await client.get(DICTATION, "Session")
             assert (await client.call("GetSessionOptions", "u", session))["partials"].value is True
             speaking = asyncio.create_task(running.speak(COUNTING))
-            partial = await watcher.until(lambda told: told.get("partial", ["", ""]) != ["", ""])
-            assert " ".join(filter(None, partial["partial"])).startswith("One")
+            # The first guess, from half a word, may be another one.
+            await watcher.until(lambda told: " ".join(filter(None, told.get("partial", []))).startswith("One"))
             await watcher.until(lambda told: told.get("transcribed") == "One two three four five.")
             watcher.wish("toggle true")
             await watcher.until_shown("idle")

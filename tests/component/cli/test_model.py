@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from coldvoxd.core.golden_verdict import words
+from coldvoxd.core.sizes import size_text
 from coldvoxd.core.values import Precision
 from coldvoxd.golden.verdict_cache import recorded, verdict_path
 from coldvoxd.models.directories import bundled_directory
@@ -491,7 +492,8 @@ def test_too_full_a_disk_is_told_before_anything_is_fetched(person: Person) -> N
     with small_disk(person.home / "cache", 40):
         pulled = person.pull()
         assert pulled.exit == 1
-        assert "The disk is too full: 9.9 MB are to be downloaded and 67.1 MB kept free" in pulled.refusal
+        size = size_text(person.hub.size())
+        assert f"The disk is too full: {size} are to be downloaded and 67.1 MB kept free" in pulled.refusal
     assert not person.hub.sent
 
 

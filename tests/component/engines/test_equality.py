@@ -23,8 +23,8 @@ THREADS = 1
 """The clips are short: more threads would only wait for each other."""
 TIE = 1e-2
 """Two scores closer than this are equal, given float arithmetic in a different order."""
-TIE_INT8 = 0.25
-"""The same for arithmetic in steps of 1/255 of a tensor's range."""
+NOISE = 1e-5
+"""Size of random differences of features, all of which are about 1: as large as single precision makes ours."""
 
 
 @dataclass(frozen=True)
@@ -114,12 +114,22 @@ def test_our_own_features_give_the_same_tokens_but_for_ties(pair: Pair, comparis
         assert all(margin < TIE for margin in margins.values()), margins
     else:
         # Rounding activations to 8 bits turns differences of 1e-5 in the features into whole steps, so a token may come
-        # a frame earlier or later.
-        assert all(margin < TIE_INT8 for margin in margins.values()), margins
+        # a frame earlier or later: with our features not much oftener than with random differences of that size.
+        by_noise = [clip.name for clip in comparisons if parts_by_noise(pair, clip)]
+        print(f"by random differences of {NOISE:g} in {len(by_noise)}")
+        assert len(ours_off) <= 1.5 * len(by_noise) + 3, (margins, by_noise)
 
 
 def by_exact_features(pair: Pair, clip: Comparison) -> tuple[Token, ...]:
     return pair.ours.decode(pair.ours.encode(exact_log_mel(clip.wave, len(clip.reference_features))))
+
+
+def parts_by_noise(pair: Pair, clip: Comparison) -> bool:
+    """Return whether random differences of the exact features change the tokens or their frames."""
+    exact = exact_log_mel(clip.wave, len(clip.reference_features))
+    differences = np.random.default_rng(len(clip.wave)).uniform(-NOISE, NOISE, exact.shape).astype(np.float32)
+    noisy = pair.ours.decode(pair.ours.encode(exact + differences))
+    return placed(noisy) != placed(by_exact_features(pair, clip))
 
 
 def ids(tokens: Iterable[tuple[int, int]]) -> list[int]:

@@ -19,6 +19,7 @@ from coldvoxd.core.errors import (
     NotReady,
 )
 from coldvoxd.core.file_values import FileOptions, FileTranscript
+from coldvoxd.core.golden_verdict import words
 from coldvoxd.core.metrics import Count
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import EndReason, EngineStatus, Utterance
@@ -164,7 +165,8 @@ async def test_of_a_damaged_file_the_rest_becomes_text_with_a_warning(tmp_path: 
         outcome = await here.outcome(await here.hand_over(tmp_path / "talk.flac", words=True))
         assert isinstance(outcome, FileTranscript)
         assert outcome.text.startswith(samples()[0].heard["fp32"])
-        assert outcome.text.endswith(samples()[0].heard["fp32"])
+        said = words(samples()[0].said)
+        assert words(outcome.text)[-len(said) :] == said
         (warning,) = outcome.warnings
         assert warning.startswith("The file is damaged from 0:")
         spoken_s = len(sample) / 16_000
