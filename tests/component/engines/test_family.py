@@ -113,15 +113,16 @@ def test_no_seam_changes_a_word(recognizer: ParakeetRecognizer, method: SeamMeth
 
 
 def test_without_a_prediction_network_a_seam_by_state_is_one_by_window(recognizer: ParakeetRecognizer) -> None:
+    decided = 0
     for pair in itertools.pairwise(sample.said for sample in samples()[:6]):
         said = in_turn(*pair)
         by_state, by_window = (
             session(recognizer, method, *said)[1][1].seam for method in (SeamMethod.STATE, SeamMethod.WINDOW)
         )
+        decided += by_state is not None
         if recognizer.kind is ModelKind.CTC:
             assert by_state == by_window
-        else:
-            assert by_state is not None
+    assert decided >= (4 if recognizer.kind is ModelKind.CTC else 5)
 
 
 def test_speech_without_words_is_recognized_again_and_adds_none(recognizer: ParakeetRecognizer) -> None:
