@@ -130,8 +130,11 @@ class Gnome:
             await self._do("NotifyKeyboardKeysym", "ub", key, down)
 
     async def click_light(self, button: int = LEFT) -> None:
-        """Click the indicator, with the left button by default."""
-        await self._click(*await self._light(), button)
+        """Click the indicator, with the left button by default, where it stays: it moves when others appear."""
+        light = None
+        while light != (light := await self._light()):
+            await self._point(*light)
+        await self._press(button)
 
     async def touch_light(self) -> None:
         """Touch the indicator with a finger."""
@@ -260,12 +263,19 @@ class Gnome:
         )
         return x, y
 
-    async def _click(self, x: float, y: float, button: int = LEFT) -> None:
+    async def _click(self, x: float, y: float) -> None:
+        await self._point(x, y)
+        await self._press(LEFT)
+
+    async def _point(self, x: float, y: float) -> None:
         await self.evaluate(f"global.mouse ??= {SEAT}.create_virtual_device({DEVICES}.POINTER_DEVICE), 0")
         await self.evaluate(f"global.mouse.notify_absolute_motion({NOW}, {x}, {y})")
+        await asyncio.sleep(HAND_S)
+
+    async def _press(self, button: int) -> None:
         for state in ("PRESSED", "RELEASED"):
-            await asyncio.sleep(HAND_S)
             await self.evaluate(f"global.mouse.notify_button({NOW}, {button}, imports.gi.Clutter.ButtonState.{state})")
+            await asyncio.sleep(HAND_S)
 
     async def is_in_letter(self) -> bool:
         """Return whether the window that receives the text has the focus."""
