@@ -15,6 +15,7 @@ from coldvoxd.typist.key_layout import can_type
 from coldvoxd.typist.portal import RemoteDesktop
 from coldvoxd.typist.portal_session import SessionGone
 from coldvoxd.typist.settings import Method, Rule, Selection
+from coldvoxd.typist.shortcut_keys import ShortcutKeys
 from coldvoxd.typist.virtual_keyboard import VirtualKeyboards
 
 LONGEST_TYPED = 400
@@ -38,6 +39,7 @@ class Means:
     """The means of delivery that stay open between texts."""
 
     remote: RemoteDesktop
+    shortcut: ShortcutKeys
     clipboards: Clipboards
     keyboards: VirtualKeyboards
 
@@ -81,6 +83,7 @@ async def _paste_by_portal(target: Target, text: str, left: str) -> Pasted:
     async with target.means.remote.session() as session:
 
         async def press() -> None:
+            await target.means.shortcut.released()
             await session.tap(target.rule.chord)
 
         def chord() -> AbstractAsyncContextManager[Press]:

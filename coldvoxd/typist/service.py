@@ -27,6 +27,7 @@ from coldvoxd.typist.methods import Means
 from coldvoxd.typist.portal import RemoteDesktop
 from coldvoxd.typist.reports import Reporter
 from coldvoxd.typist.sentence_end import drops_mark, ends_sentence, is_over
+from coldvoxd.typist.shortcut_keys import ShortcutKeys
 from coldvoxd.typist.virtual_keyboard import VirtualKeyboards
 
 REMEDY = "Run `coldvox-type --last` to type it into the window that is focused then."
@@ -53,12 +54,17 @@ class Typist:
         self._reporter = reporter
         self._queued_events = queued_events
         self._remote_desktop = RemoteDesktop(connection, ledger.lock(CLIPBOARD_LOCK))
+        self._shortcut = ShortcutKeys()
         self._clipboards = Clipboards(ledger.lock)
         self._keyboards = VirtualKeyboards()
         self._places = Places(ledger)
         self._concluding: set[asyncio.Task[None]] = set()
         self._latest: tuple[Pair, Attempt] | None = None
         """The latest delivery."""
+
+    async def follow_shortcut(self) -> None:
+        """Note from now on when a shortcut starts or ends a session. Raises DBusError and BusUnavailable."""
+        await self._shortcut.follow(self._connection)
 
     async def close(self) -> None:
         """Return when all clipboards have their own content again, and everything is reported."""
@@ -219,7 +225,7 @@ class Typist:
 
     @property
     def _means(self) -> Means:
-        return Means(self._remote_desktop, self._clipboards, self._keyboards)
+        return Means(self._remote_desktop, self._shortcut, self._clipboards, self._keyboards)
 
     async def _conclude(self, text: Dictated, attempt: Attempt) -> None:
         outcome = await attempt.settled()
@@ -267,6 +273,7 @@ async def serve(ledger: Ledger, settings_file: Path, reporter: Reporter) -> None
                 asyncio.get_running_loop().add_signal_handler(number, drain.begin)
             reporter.when_lost = drain.begin
             await daemon.subscribe()
+            await typist.follow_shortcut()
             reporter.line("ready")
             if not await serving.acquire(0):
                 reporter.line("another coldvox-type is running: each text is delivered once, by one of them")

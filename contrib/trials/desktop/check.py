@@ -206,7 +206,7 @@ async def use_own_keys(desktop: Gnome, stage: Stage) -> None:
 async def dictate(
     desktop: Desktop, stage: Stage, said: str, before: str, switch: Callable[[], Awaitable[None]]
 ) -> Found:
-    """Switch dictation on, speak, wait for the words, and switch it off."""
+    """Switch dictation on, speak, wait for the words, switch it off, and wait for the final mark. Raises StageError."""
     await switch()
     await stage.state_is("listening")
     await stage.tell(stage.microphone, f"SPEAK {SAMPLES / SAID[said]}")
@@ -217,6 +217,7 @@ async def dictate(
     await silence
     await switch()
     await stage.state_is("idle")
+    await until(lambda: letter(stage)[-1:] in {".", "?", "!"}, "the final mark in the window", 20)
     found = words(letter(stage).removeprefix(before))
     return Found(desktop.name, said, found, found == said, round(seconds, 3))
 

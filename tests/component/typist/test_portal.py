@@ -3,6 +3,7 @@
 import asyncio
 import json
 import stat
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from coldvoxd.bus.connection import Connection
 from coldvoxd.typist.portal import Permission, RemoteDesktop
+from coldvoxd.typist.shortcut_keys import HELD_S
 from tests.support.bus.portal import NO, PortalDesktop
 from tests.support.desktop.typing_client import TypingClient, typing_client
 from tests.support.eventually import eventually
@@ -68,6 +70,17 @@ async def test_a_mark_is_pasted_with_the_next_text_or_at_the_end_of_the_session(
     assert desktop.window == "I would like? To order"
     client.stop()
     await eventually(lambda: desktop.window == "I would like? To order\u2026", what="the mark")
+
+
+async def test_nothing_is_pasted_while_the_keys_that_ended_the_session_may_be_down(
+    client: TypingClient, desktop: PortalDesktop
+) -> None:
+    client.start()
+    await client.hear_next("", "I would like", ".")
+    ended_s = time.monotonic()
+    client.stop()
+    await eventually(lambda: desktop.window == "I would like.", what="the mark")
+    assert desktop.pasted_s[-1] - ended_s >= HELD_S
 
 
 async def test_a_mark_is_not_left_in_the_clipboard(client: TypingClient, desktop: PortalDesktop) -> None:

@@ -58,6 +58,8 @@ class PortalDesktop:
         self.unbound: set[str] | None = set()
         """Shortcuts for which the user chooses no key; None if the answer has no list at all."""
         self.applications: list[str] = []
+        self.pasted_s: list[float] = []
+        """When each paste chord was pressed, by the monotonic clock."""
         self._down: list[int] = []
         self._owner = ""
         """The session that holds the clipboard."""
@@ -201,7 +203,10 @@ class PortalDesktop:
         assert self.sessions[session]
         if state:
             self._down.append(code)
-            if self._down in ([CONTROL, V], [SHIFT, INSERT]) and self.takes_pastes:
+            pastes = self._down in ([CONTROL, V], [SHIFT, INSERT])
+            if pastes:
+                self.pasted_s.append(time.monotonic())
+            if pastes and self.takes_pastes:
                 task = asyncio.ensure_future(self._paste())
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
