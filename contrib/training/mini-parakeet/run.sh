@@ -146,14 +146,20 @@ train_four() {
     module export "$work/$stage.pt" "$work/export"
 }
 
-# Round five: from the weights of round four, named with --first, three stages and the mean of all four.
-five() {
-    need_first four five
+# begin FROM ROUND STAGE: what rounds five to seven start with: the files of round FROM, named with --first, as STAGE, and the voices.
+begin() {
+    need_first "$1" "$2"
     prepare_four
-    if [[ ! -f "$work/paused.pt" ]]; then module adopt "$first" --pieces kept --as-stage paused --work "$work"; fi
+    if [[ ! -f "$work/$3.pt" ]]; then module adopt "$first" --pieces kept --as-stage "$3" --work "$work"; fi
     voices_four
-    local options=(--work "$work" --data "$data")
+    options=(--work "$work" --data "$data")
     if [[ "$rehearse" == yes ]]; then options+=(--steps 3); fi
+}
+
+# Round five: three stages, and the mean of all four.
+five() {
+    local options
+    begin four five paused
     module train paused-again halves "${options[@]}"
     module mean mean paused=0.45 halves=0.4 paused-again=0.15 --work "$work"
     module train gathered "${options[@]}"
@@ -162,15 +168,11 @@ five() {
     stage=five
 }
 
-# Round six: from the weights of round five, named with --first, a layer more, three stages, and means of them.
+# Round six: a layer more, three stages, and means of them.
 six() {
-    need_first five six
-    prepare_four
-    if [[ ! -f "$work/five.pt" ]]; then module adopt "$first" --pieces kept --as-stage five --work "$work"; fi
-    voices_four
+    local options
+    begin five six five
     if [[ ! -f "$work/six-layers.pt" ]]; then module deepen five six-layers --work "$work"; fi
-    local options=(--work "$work" --data "$data")
-    if [[ "$rehearse" == yes ]]; then options+=(--steps 3); fi
     module train deepened "${options[@]}"
     align_again deepened
     module train gentle "${options[@]}"
@@ -179,6 +181,19 @@ six() {
     module mean six averaged=0.5 evened=0.5 --work "$work"
     module export "$work/six.pt" "$work/export"
     stage=six
+}
+
+# Round seven, which is not shipped: two stages, and means of them.
+seven() {
+    local options
+    begin six seven six
+    align_again six
+    module train annealed "${options[@]}"
+    module mean seven-a six=0.5 annealed=0.5 --work "$work"
+    module train annealed-again "${options[@]}"
+    module mean seven annealed=0.5 annealed-again=0.5 --work "$work"
+    module export "$work/seven.pt" "$work/export"
+    stage=seven
 }
 
 # Models that never heard two of the four speakers of digits, on the corpora of `six`; --first names the first parakeet-mini's files.
@@ -311,16 +326,10 @@ case "$step" in
         train_four
         judge
         ;;
-    five)
+    five | six | seven)
         need_data
         setup
-        five
-        judge
-        ;;
-    six)
-        need_data
-        setup
-        six
+        "$step"
         judge
         ;;
     left-out-six)
@@ -337,7 +346,7 @@ case "$step" in
         ;;
     *)
         echo "usage: run.sh all|setup|synthesize|train|export|evaluate|test [--data DIR] [--first DIR] [--left-out] [--rehearse]" >&2
-        echo "       run.sh bg|four|five|six|left-out-six|judge --data DIR, run.sh pause|resume|stop|listen|checkpoint|continue" >&2
+        echo "       run.sh bg|four|five|six|seven|left-out-six|judge --data DIR, run.sh pause|resume|stop|listen|checkpoint|continue" >&2
         exit 2
         ;;
 esac

@@ -64,6 +64,8 @@ class Mixture:
     """The lowest level of an item's peak, as a power of ten."""
     tight_share: float = 0.0
     """Share of items that begin and end with speech, on top of those whose drawn silences are none."""
+    digit_run_share: float = 0.5
+    """Share of clips of digits that are joined to numbers."""
     human_full_share: float = 1.0
     """Share of clips of humans that are bent to the full, whatever the rest of the item gets."""
 
@@ -221,7 +223,8 @@ class Composer:
         """One utterance by one speaker."""
         name, clips = self.draw_clips()
         if name == "digits":
-            clips = [self._digit_run(clips[0]) if self.rng.random() < 0.5 else clips[0]]
+            runs = self.rng.random() < self.mixture.digit_run_share
+            clips = [self._digit_run(clips[0]) if runs else clips[0]]
         said = self.writer.compose(clips)
         if name in HUMAN and self.rng.random() < self.mixture.human_full_share:
             strength = FULL

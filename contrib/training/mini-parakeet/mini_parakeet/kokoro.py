@@ -261,6 +261,18 @@ def utterances(count: int, seed: str) -> Iterator[Utterance]:
         yield Utterance(tuple(prompts), timbre, prosody, round(rng.uniform(0.8, 1.35), 2))
 
 
+def digit_utterances(count: int) -> Iterator[Utterance]:
+    """Up to ten prompts of one to three digits each, none of which is a held-out sentence."""
+    rng = random.Random("kokoro-english-digits")
+    held_out = set(held_out_sentences())
+    for _ in range(count):
+        texts = [salad(rng, DIGITS, 1, rng.choice([1, 1, 1, 3])) for _ in range(10)]
+        prompts = tuple(Prompt(text, text) for text in texts if text not in held_out)
+        timbre = drawn_weights(rng)
+        prosody = timbre if rng.random() < 0.7 else {rng.choice(ENGLISH): 1.0}
+        yield Utterance(prompts, timbre, prosody, round(rng.uniform(0.8, 1.5), 2))
+
+
 def unheard_utterances() -> Iterator[Utterance]:
     """The evaluation: each unheard voice says thirty held-out sentences, one at a time."""
     rng = random.Random("eval-kokoro-unheard")
@@ -292,6 +304,7 @@ def make(path: Path, voices: Path, chosen: list[Utterance], workers: int) -> Non
     print(f"{path.name}: {len(chosen)} utterances, {hours:.3f} h", flush=True)
 
 
+DIGIT_UTTERANCES = 400
 SHARD_UTTERANCES = 40
 """About five minutes of speech: a shard joins the training when it is whole."""
 
@@ -306,6 +319,7 @@ def main() -> None:
     out, voices = arguments.out, arguments.voices
     _model()  # unpacks the model on a first use, which several workers can't do at once
     make(out / "eval-kokoro-unheard", voices, list(unheard_utterances()), arguments.workers)
+    make(out / "alone-kokoro", voices, list(digit_utterances(DIGIT_UTTERANCES)), arguments.workers)
     for shard in range(arguments.shards):
         chosen = list(utterances(SHARD_UTTERANCES, str(shard)))
         make(out / f"train-natural-{shard:03}", voices, chosen, arguments.workers)

@@ -327,6 +327,41 @@ STAGES["evened"] = replace(
     starts_from="averaged",
 )
 """Round six goes on from its mean: more that ends before the next sentence begins, more digits, more kinds of noise."""
+STAGES["annealed"] = replace(
+    STAGES["evened"],
+    mixture=replace(
+        STAGES["evened"].mixture,
+        sources={**STAGES["evened"].mixture.sources, "barista": 0.24, "digits": 0.5},
+        gentle_share=0.55,
+        tight_share=0.3,
+        human_full_share=0.5,
+        digit_run_share=0.35,
+        shares=Shares(
+            inside=0.26, between=0.15, after=0.06, prefix=0.07, following=0.1, fragment=0.04, half=0.08, shuffle=0.03
+        ),
+    ),
+    steps=4_500,
+    peak_rate=3e-4,
+    warmup=60,
+    ctc_weight=0.05,
+    starts_from="six",
+    averages_steps=600,
+)
+"""Round seven goes on from six at a low rate: more of people, single digits in no silence, pauses in sentences."""
+STAGES["annealed-again"] = replace(
+    STAGES["annealed"],
+    mixture=replace(
+        STAGES["annealed"].mixture,
+        sources={**STAGES["annealed"].mixture.sources, "alone": 0.22, "barista": 0.26, "digits": 0.55},
+        shares=Shares(
+            inside=0.3, between=0.15, after=0.05, prefix=0.06, following=0.1, fragment=0.04, half=0.07, shuffle=0.03
+        ),
+    ),
+    steps=3_700,
+    peak_rate=5e-4,
+    starts_from="seven-a",
+)
+"""The same again from the next mean, with more pauses, and digits by many more voices."""
 for _speaker in SPEAKERS:
     STAGES[f"without-{_speaker}"] = replace(
         STAGES["final"],

@@ -64,6 +64,15 @@ def test_tight_items_have_no_silence_around_them(corpora: Path, tokenizer: Token
     assert mean_frames(1.0) < 0.8 * mean_frames(0.0)
 
 
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_digits_are_joined_to_numbers_by_their_share(share: float, corpora: Path, tokenizer: Tokenizer) -> None:
+    mixture = Mixture({"digits": 1.0}, chain_share=0.0, empty_share=0.0, digit_run_share=share)
+    composer = Composer(corpora, mixture, tokenizer, np.random.default_rng(0))
+    one = len(tokenizer.encode("Seven."))
+    items = [composer.items()[0] for _ in range(20)]
+    assert all((len(item.tokens) > one) == bool(share) for item in items)
+
+
 def test_the_assumed_alignment_covers_speech_with_its_tokens_in_order(tokenizer: Tokenizer) -> None:
     tokens = tokenizer.encode("Open the file.")
     item = Item(np.zeros((128, 200), np.float32), tokens, speech=(8_000, 24_000))

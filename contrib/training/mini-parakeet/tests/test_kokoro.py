@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mini_parakeet.grammar import Prompt, held_out_sentences
+from mini_parakeet.grammar import DIGITS, Prompt, bare_words, held_out_sentences
 from mini_parakeet.kokoro import (
     ENGLISH,
     FOREIGN,
@@ -16,6 +16,7 @@ from mini_parakeet.kokoro import (
     Spoken,
     Utterance,
     clips_of,
+    digit_utterances,
     drawn_weights,
     mixed_style,
     unheard_utterances,
@@ -30,6 +31,18 @@ def test_unheard_voices_take_no_part_in_training_and_no_held_out_sentence_is_spo
     for utterance in utterances(300, "test"):
         assert not set(UNHEARD) & {*utterance.timbre, *utterance.prosody}
         assert all(prompt.text not in held_out for prompt in utterance.prompts)
+
+
+def test_digits_are_spoken_by_the_voices_of_training_up_to_three_at_a_time() -> None:
+    held_out = set(held_out_sentences())
+    prompts = []
+    for utterance in digit_utterances(40):
+        assert not set(UNHEARD) & {*utterance.timbre, *utterance.prosody}
+        prompts += utterance.prompts
+    assert all(prompt.text not in held_out and prompt.spoken == prompt.text for prompt in prompts)
+    words = [bare_words(prompt.text) for prompt in prompts]
+    assert {len(said) for said in words} == {1, 2, 3}
+    assert {word for said in words for word in said} == set(DIGITS)
 
 
 def test_the_evaluation_has_thirty_held_out_sentences_of_each_unheard_voice() -> None:
