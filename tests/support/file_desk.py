@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -142,17 +142,30 @@ async def desk(
     )
     jobs.announce_to(told)
     with hushed():  # keeps /dev/null open for the life of the process
-        before_all = open_descriptors()
+        before_all = open_files()
     try:
         yield Desk(jobs, switch, told, metrics)
     finally:
         jobs.close()
-        await eventually(lambda: open_descriptors() <= before_all, what="all descriptors closed")
+        try:
+            await eventually(lambda: len(open_files()) <= len(before_all), what="all descriptors closed")
+        except AssertionError as error:
+            error.add_note(f"opened meanwhile: {sorted(open_files().items() - before_all.items())}")
+            raise
         switch.close()
 
 
 def open_descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
+    return len(open_files())
+
+
+def open_files() -> dict[str, str]:
+    """Return what each open descriptor of this process is."""
+    found = {}
+    for entry in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # that of the listing itself
+            found[entry.name] = str(entry.readlink())
+    return found
 
 
 def long_file(directory: Path, repeats: int = 1, name: str = "long.flac") -> Path:
