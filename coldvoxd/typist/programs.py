@@ -24,8 +24,8 @@ async def start(
     program: str, *arguments: str, environment: Mapping[str, str], output: int = asyncio.subprocess.PIPE
 ) -> asyncio.subprocess.Process:
     """Start `program` with a pipe to it. Raises ProgramMissing if it isn't installed, and Refused if it can't be started."""
-    try:
-        return await asyncio.create_subprocess_exec(
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
             program,
             *arguments,
             env=dict(environment),
@@ -35,6 +35,16 @@ async def start(
             # The program that holds the clipboard reports on a pipe to us, and must outlive us: SIGPIPE stays ignored.
             restore_signals=False,
         )
+    )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        # Its start cannot be cancelled: asyncio would take the exit code itself (see `send_signal`).
+        with suppress(OSError):
+            process = await starting
+            send_signal(process, signal.SIGKILL)
+            await process.wait()
+        raise
     except FileNotFoundError:
         raise missing(program) from None
     except OSError as error:
