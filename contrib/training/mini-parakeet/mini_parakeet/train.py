@@ -362,6 +362,23 @@ STAGES["annealed-again"] = replace(
     starts_from="seven-a",
 )
 """The same again from the next mean, with more pauses, and digits by many more voices."""
+STAGES["parted"] = replace(
+    STAGES["annealed-again"],
+    mixture=replace(
+        STAGES["annealed-again"].mixture,
+        sources={**STAGES["annealed-again"].mixture.sources, "digits": 0.48},
+        gentle_share=0.5,
+        tight_share=0.22,
+        shares=Shares(
+            inside=0.22, between=0.24, after=0.08, prefix=0.06, following=0.14, fragment=0.04, half=0.06, shuffle=0.03
+        ),
+    ),
+    steps=2_900,
+    peak_rate=4e-4,
+    ctc_weight=0.1,
+    starts_from="seven",
+)
+"""From their mean, with more sentences that end before the next one begins."""
 for _speaker in SPEAKERS:
     STAGES[f"without-{_speaker}"] = replace(
         STAGES["final"],
