@@ -13,7 +13,7 @@ from coldvoxd.bus.library import Message
 from coldvoxd.bus.signals import Source
 
 HELD_S = 0.5
-"""Seconds for which the keys of a shortcut are taken to be down. A chord is usually held for 0.1 to 0.3 s."""
+"""Seconds for which the keys of a shortcut are taken to be down. An estimate with room to spare; not measured."""
 
 
 class ShortcutKeys:
